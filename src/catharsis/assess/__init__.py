@@ -1,0 +1,1 @@
+"""What fits and counts mean: sign tests, and which statements a report may make."""

@@ -1,0 +1,1 @@
+"""Posteriors of the same model: exact by quadrature, sampled by NUTS."""

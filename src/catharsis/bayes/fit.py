@@ -1,0 +1,89 @@
+"""`fit_bayes`: one entry for both engines, taking the arguments of `models.fit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from catharsis.bayes.posterior import Posterior
+from catharsis.bayes.priors import Priors
+from catharsis.errors import ModelError
+from catharsis.likelihood.blocks import make_blocks
+from catharsis.likelihood.data import check_data, random_factors, read_data
+from catharsis.numerics import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def fit_bayes(
+    formula: str | None = None,
+    data: pd.DataFrame | None = None,
+    *,
+    yi: Sequence[float] | FloatArray | None = None,
+    vi: str | Sequence[float] | FloatArray = "vi",
+    X: FloatArray | None = None,
+    random: str | None = None,
+    priors: Priors | None = None,
+    engine: Literal["exact", "nuts"] = "exact",
+    level: float = 0.95,
+    reference: Mapping[str, str] | None = None,
+    levels: Mapping[str, Sequence[str]] | None = None,
+    draws: int = 4000,
+    chains: int = 4,
+    seed: int = 1,
+) -> Posterior:
+    """Fit a Bayesian meta-analytic model.
+
+    Parameters
+    ----------
+    formula, data, yi, vi, X, random, reference, levels
+        As for `catharsis.fit`.
+    priors : Priors, optional
+        By default normal(0, 1) on coefficients and half-normal(0.5) on tau: made for standardised scales.
+    engine : str
+        "exact" (quadrature) or "nuts" (PyMC).
+    level : float
+        Probability of the central intervals.
+    draws, chains, seed : int
+        For NUTS.
+
+    Returns
+    -------
+    Posterior
+
+    Raises
+    ------
+    ModelError
+        When the data cannot carry the model.
+
+    References
+    ----------
+    [@roever2020; @hoffman2014]
+
+    Examples
+    --------
+    >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
+    >>> round(post.mu.mean, 3), round(post.tau.median, 3)
+    (0.427, 0.338)
+    """
+    given = read_data(formula, data, yi, vi, X, reference, levels)
+    check_data(given, level)
+    factors = random_factors(random, data, len(given.yi)) or [
+        ("effect", np.arange(len(given.yi), dtype=np.int64))
+    ]
+    blocks = make_blocks(given.yi, given.design.X, given.vi, factors)
+    chosen = priors or Priors()
+    if engine == "exact":
+        from catharsis.bayes import exact
+
+        return exact.posterior(blocks, given.design.terms, given.labels, chosen, level)
+    if engine == "nuts":
+        from catharsis.bayes import nuts
+
+        return nuts.posterior(
+            blocks, given.design.terms, given.labels, chosen, level, draws=draws, chains=chains, seed=seed
+        )
+    raise ModelError(f'there is no engine "{engine}": use exact or nuts')

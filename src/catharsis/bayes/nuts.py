@@ -1,0 +1,255 @@
+"""The NUTS engine: the same model in PyMC, non-centred, sampled by nutpie when it is there.
+
+Nearly all of a first fit is compilation, so a compiled structure is kept and gets new data. nutpie's
+numba backend needs no C compiler; PyTensor's is switched off so that both kinds of machine run the
+same code.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
+from catharsis.bayes.priors import Prior, Priors
+from catharsis.errors import ModelError
+from catharsis.likelihood.blocks import Blocks
+from catharsis.numerics import FloatArray, IntArray
+
+TARGET_ACCEPT = 0.98  # funnels of small k need short steps; a rejected proposal costs little here
+TUNE = 1000
+
+_COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+def _pymc() -> Any:
+    """Import PyMC without its C compiler and without its announcements."""
+    os.environ.setdefault("PYTENSOR_FLAGS", "cxx=")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pymc
+
+    return pymc
+
+
+def _levels(blocks: Blocks) -> IntArray:
+    """(k,) level of the one random factor for each effect, recovered from the blocks."""
+    level = np.empty(blocks.k, dtype=np.int64)
+    count = 0
+    for stack in blocks.stacks:
+        for rows, shared in zip(stack.rows, stack.K[0], strict=True):
+            first = shared.argmax(axis=1)
+            for j in range(len(rows)):
+                if first[j] == j:
+                    level[rows[j]] = count
+                    count += 1
+                else:
+                    level[rows[j]] = level[rows[first[j]]]
+    return level
+
+
+def _tau(pm: Any, prior: Prior, size: Any) -> Any:
+    """Tau of the prior's family; its parameters are data, so that a compiled model can change them."""
+    if prior.family == "half-normal":
+        return pm.HalfNormal("tau_unit", 1.0) * size[0]
+    if prior.family == "half-cauchy":
+        return pm.HalfCauchy("tau_unit", 1.0) * size[0]
+    if prior.family == "exponential":
+        return pm.Exponential("tau_unit", 1.0) * size[0]
+    return size[0] + pm.Uniform("tau_unit", 0.0, 1.0) * (size[1] - size[0])
+
+
+def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
+    """The model as a `pymc.Model`: b, tau, and z with u = tau z.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Effects, moderators, and one random factor; V diagonal.
+    terms : sequence of str
+        Names of the coefficients.
+    priors : Priors
+        Priors.
+
+    Returns
+    -------
+    pymc.Model
+        Variables `b` (p,), `tau`, `z` (levels,), and `theta` (k,), the true effects.
+    """
+    if len(blocks.factors) != 1 or any(
+        np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks
+    ):
+        raise ModelError("the NUTS engine takes one random factor and independent sampling errors so far")
+    pm = _pymc()
+    data = _data(blocks, terms, priors)
+    _, precision = priors.location(terms)
+    with pm.Model(
+        coords={
+            "term": list(terms),
+            "effect": np.arange(blocks.k),
+            "level": np.arange(data["level"].max() + 1),
+        }
+    ) as model:
+        held = {name: pm.Data(name, value) for name, value in data.items() if name != "flat"}
+        if np.all(precision > 0):
+            b_unit = pm.Normal("b_unit", 0.0, 1.0, dims="term")
+            b = pm.Deterministic("b", held["b_mean"] + held["b_sd"] * b_unit, dims="term")
+        elif not np.any(precision > 0):
+            b = pm.Flat("b", dims="term")
+        else:
+            raise ModelError("the NUTS engine needs priors on b that are all flat or all normal")
+        tau = pm.Deterministic("tau", _tau(pm, priors.tau, held["tau_size"]))
+        z = pm.Normal("z", 0.0, 1.0, dims="level")
+        theta = pm.Deterministic("theta", held["X"] @ b + tau * z[held["level"]], dims="effect")
+        pm.Normal("y", theta, held["sei"], observed=held["yi"], dims="effect")
+    return model
+
+
+def _data(blocks: Blocks, terms: Sequence[str], priors: Priors) -> dict[str, Any]:
+    mean, precision = priors.location(terms)
+    v = np.empty(blocks.k)
+    for stack in blocks.stacks:
+        v[stack.rows] = np.diagonal(stack.V, axis1=1, axis2=2)
+    with np.errstate(divide="ignore"):
+        spread = np.where(precision > 0, precision**-0.5, 1.0)
+    return {
+        "yi": blocks.y, "sei": np.sqrt(v), "X": blocks.X, "level": _levels(blocks), "b_mean": mean, "b_sd": spread,
+        "tau_size": np.array([*priors.tau.parameters, 0.0])[:2],
+    }  # fmt: skip
+
+
+def posterior(
+    blocks: Blocks,
+    terms: tuple[str, ...],
+    labels: Sequence[str],
+    priors: Priors,
+    level: float,
+    *,
+    draws: int = 4000,
+    chains: int = 4,
+    seed: int = 1,
+) -> Posterior:
+    """Fit by NUTS.
+
+    Parameters
+    ----------
+    blocks, terms, labels, priors, level
+        As for the exact engine.
+    draws, chains, seed : int
+        Draws per chain after warm-up, chains, and the seed of the generator.
+
+    Returns
+    -------
+    Posterior
+        With `inference_data` (posterior, sample statistics, observed data, log likelihood and
+        posterior predictive) and `diagnostics`.
+
+    References
+    ----------
+    [@hoffman2014; @abrilpla2023; @kumar2019]
+    """
+    idata, sampler = _sample(blocks, terms, priors, draws, chains, seed)
+    b = np.asarray(idata.posterior["b"])
+    tau = np.asarray(idata.posterior["tau"])
+    theta = np.asarray(idata.posterior["theta"])
+    rng = np.random.default_rng(seed)
+    new = b[..., 0] + tau * rng.standard_normal(tau.shape)
+    _extend(idata, blocks, theta, labels, rng)
+    named = {**{term: b[..., i] for i, term in enumerate(terms)}, "tau": tau, "new study": new}
+
+    def linear(x: Sequence[float]) -> Marginal:
+        return of_draws(b @ np.asarray(x, dtype=float), level)
+
+    def chance(name: str, side: str, value: float) -> float:
+        return float((named[name] < value).mean() if side == "<" else (named[name] > value).mean())
+
+    univariate = all(stack.rows.shape[1] == 1 for stack in blocks.stacks)
+    return Posterior(
+        engine="nuts", terms=terms, coefficients={term: of_draws(named[term], level) for term in terms},
+        tau=of_draws(tau, level), new=of_draws(new, level),
+        studies={label: of_draws(theta[..., i], level) for i, label in enumerate(labels)} if univariate else {},
+        linear=linear, priors=priors, level=level, log_evidence=float("nan"), error=float("nan"), chance=chance,
+        diagnostics=_diagnose(idata, sampler), inference_data=idata,
+    )  # fmt: skip
+
+
+def _sample(
+    blocks: Blocks, terms: tuple[str, ...], priors: Priors, draws: int, chains: int, seed: int
+) -> tuple[Any, str]:
+    if find_spec("nutpie") is None:
+        return _sample_pymc(pymc_model(blocks, terms, priors), draws, chains, seed), "PyMC"
+    pm = _pymc()
+    data = _data(blocks, terms, priors)
+    levels = int(data["level"].max()) + 1
+    structure = (blocks.k, terms, levels, priors.tau.family, priors.mu.family, priors.b.family)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import nutpie
+
+        if structure not in _COMPILED:
+            _COMPILED[structure] = nutpie.compile_pymc_model(
+                pymc_model(blocks, terms, priors), backend="numba"
+            )
+        compiled = _COMPILED[structure].with_data(**data)
+        idata = nutpie.sample(
+            compiled, draws=draws, tune=TUNE, chains=chains, cores=min(chains, os.cpu_count() or 1), seed=seed,
+            target_accept=TARGET_ACCEPT, progress_bar=False,
+        )  # fmt: skip
+    del pm
+    return idata, "nutpie"
+
+
+def _sample_pymc(model: Any, draws: int, chains: int, seed: int) -> Any:
+    pm = _pymc()
+    with model, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pm.sample(
+            draws=draws, tune=TUNE, chains=chains, cores=1, random_seed=seed, target_accept=TARGET_ACCEPT, progressbar=False,
+            compute_convergence_checks=False, compile_kwargs={"mode": "NUMBA"},
+        )  # fmt: skip
+
+
+def _extend(
+    idata: Any, blocks: Blocks, theta: FloatArray, labels: Sequence[str], rng: np.random.Generator
+) -> None:
+    """Add log likelihood, posterior predictive draws and the data, named by effect."""
+    import xarray as xr
+
+    v = np.empty(blocks.k)
+    for stack in blocks.stacks:
+        v[stack.rows] = np.diagonal(stack.V, axis1=1, axis2=2)
+    chains, draws = theta.shape[:2]
+    coords = {"chain": np.arange(chains), "draw": np.arange(draws), "effect": list(labels)}
+    dims = ("chain", "draw", "effect")
+    logp = -0.5 * (np.log(2 * np.pi * v) + (blocks.y - theta) ** 2 / v)
+    again = theta + np.sqrt(v) * rng.standard_normal(theta.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for group in ("log_likelihood", "posterior_predictive", "observed_data"):
+            if group in idata.groups():
+                delattr(idata, group)
+        idata.add_groups(
+            log_likelihood=xr.Dataset({"y": (dims, logp)}, coords=coords),
+            posterior_predictive=xr.Dataset({"y": (dims, again)}, coords=coords),
+            observed_data=xr.Dataset({"y": (("effect",), blocks.y)}, coords={"effect": list(labels)}),
+        )
+
+
+def _diagnose(idata: Any, sampler: str) -> Diagnostics:
+    import arviz as az
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampled = idata.posterior[[name for name in ("b", "tau", "z") if name in idata.posterior]]
+        rhat = float(az.rhat(sampled).to_array().max())
+        bulk = float(az.ess(sampled, method="bulk").to_array().min())
+        tail = float(az.ess(sampled, method="tail").to_array().min())
+        ebfmi = float(np.min(az.bfmi(idata))) if "energy" in idata.sample_stats else float("inf")
+    return Diagnostics(
+        rhat, bulk, tail, int(np.asarray(idata.sample_stats["diverging"]).sum()), ebfmi, sampler
+    )

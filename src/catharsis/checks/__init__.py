@@ -1,0 +1,1 @@
+"""Findings about the table: what is impossible, what is unusual."""

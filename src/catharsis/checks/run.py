@@ -1,0 +1,62 @@
+"""Run every rule over a table; waivers turn a finding into a line of the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from catharsis.checks.impossible import impossible
+from catharsis.checks.unusual import standard_error_for_sd
+from catharsis.errors import InputError
+from catharsis.studies.schema import Waiver
+from catharsis.studies.table import Row, StudyTable
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the checks found.
+
+    Attributes
+    ----------
+    errors, warnings : tuple of InputError
+        In file order.
+    waived : tuple of (Row, Waiver)
+        Findings that a person lets stand.
+    """
+
+    errors: tuple[InputError, ...]
+    warnings: tuple[InputError, ...]
+    waived: tuple[tuple[Row, Waiver], ...]
+
+
+def check_rows(table: StudyTable) -> Findings:
+    """Check every row of a table.
+
+    Parameters
+    ----------
+    table : StudyTable
+        The table.
+
+    Returns
+    -------
+    Findings
+    """
+    errors = [problem for row in table for problem in impossible(row, table.dictionary)]
+    waivers = {(row.id, waiver.rule): (row, waiver) for row in table for waiver in row.waived}
+    used = set()
+    for row, problem in standard_error_for_sd(table.rows):
+        key = (row.id, problem.rule)
+        if key in waivers:
+            used.add(key)
+        else:
+            errors.append(problem)
+    warnings = [
+        InputError(
+            row.at,
+            f"the waiver of {waiver.rule} on {row.id} is not needed",
+            "no finding of that rule is left on the row",
+            "delete the waiver",
+            "idle-waiver",
+        )
+        for key, (row, waiver) in waivers.items()
+        if key not in used
+    ]
+    return Findings(tuple(errors), tuple(warnings), tuple(waivers[key] for key in waivers if key in used))

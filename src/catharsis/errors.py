@@ -1,0 +1,80 @@
+"""What catharsis says when an input cannot stand: where, what, why, and how to mend it.
+
+Every message about an input is an `InputError` with four parts. Readers collect all the problems of
+a file and raise them together as `InputErrors`, so that one run shows one list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class CatharsisError(Exception):
+    """Base of every error that catharsis raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class At:
+    """A place in a file; lines count from 1, and line 0 means the file as a whole."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+
+class InputError(CatharsisError):
+    """One problem in an input.
+
+    Parameters
+    ----------
+    at : At
+        File and line.
+    what : str
+        What was found.
+    why : str
+        Why it cannot stand.
+    fix : str
+        How to mend it.
+    rule : str
+        Short stable name of the rule, the handle for waivers.
+    """
+
+    def __init__(self, at: At, what: str, why: str, fix: str, rule: str = "input") -> None:
+        super().__init__(at, what, why, fix, rule)
+        self.at, self.what, self.why, self.fix, self.rule = at, what, why, fix, rule
+
+    def __str__(self) -> str:
+        return f"{self.at}: {self.what}\n  why: {self.why}\n  fix: {self.fix}"
+
+
+class InputErrors(CatharsisError):
+    """All the problems of one reading, in file and line order."""
+
+    def __init__(self, problems: Iterable[InputError]) -> None:
+        self.problems: tuple[InputError, ...] = tuple(sorted(problems, key=lambda p: (p.at.file, p.at.line)))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+class ModelError(CatharsisError):
+    """The numbers handed to a model cannot give an answer (k too small, singular, not converged)."""
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The closest known word as a question, or the known words when nothing is close.
+
+    Examples
+    --------
+    >>> did_you_mean("cuontry", ["country", "population"])
+    'did you mean "country"?'
+    """
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "use one of: " + ", ".join(known) if known else "there is nothing to choose from"

@@ -1,0 +1,1 @@
+"""What frequentist and Bayesian fits share: design matrices, blocks, and the Gaussian log-likelihood."""

@@ -1,0 +1,187 @@
+"""The Gaussian log-likelihood with the coefficients profiled out; REML, ML and the exact posterior share it.
+
+With M = V + sum_s theta_s K_s and M = L L' everything follows from log|M| and the triangle R of the QR
+factorisation of L^-1 [X y]. Normal equations would square the condition number and lose digits when a
+moderator is far from its origin (a raw year); R does not, and it needs no centring to be undone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from catharsis.errors import ModelError
+from catharsis.likelihood.blocks import Blocks, Stack
+from catharsis.numerics import FloatArray, symmetric
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The sufficient quantities at one theta.
+
+    Attributes
+    ----------
+    log_det : float
+        log|M|.
+    triangle : (p + 1, p + 1) array
+        Upper triangle R with R'R = [X y]' M^-1 [X y].
+    """
+
+    log_det: float
+    triangle: FloatArray
+
+    @property
+    def root(self) -> FloatArray:
+        """(p, p) upper triangle of X'WX, W = M^-1."""
+        return self.triangle[:-1, :-1]
+
+    @property
+    def inverse_root(self) -> FloatArray:
+        """(p, p) inverse of `root`; X times it has orthonormal columns under W."""
+        return np.asarray(solve_triangular(self.root, np.eye(len(self.root))))
+
+    @property
+    def XtWX(self) -> FloatArray:
+        """(p, p) information about the coefficients."""
+        return np.asarray(self.root.T @ self.root)
+
+    @property
+    def XtWy(self) -> FloatArray:
+        """(p,) X'Wy."""
+        return np.asarray(self.root.T @ self.triangle[:-1, -1])
+
+    @property
+    def ytWy(self) -> float:
+        """y'Wy."""
+        return float(self.triangle[:, -1] @ self.triangle[:, -1])
+
+    @property
+    def log_information(self) -> float:
+        """log|X'WX|."""
+        return 2 * float(np.log(np.abs(np.diag(self.root))).sum())
+
+    def beta(self) -> FloatArray:
+        """Generalised least squares coefficients, (p,)."""
+        return np.asarray(solve_triangular(self.root, self.triangle[:-1, -1]))
+
+    def cov(self) -> FloatArray:
+        """Their covariance (X'WX)^-1, (p, p)."""
+        return self.inverse_root @ self.inverse_root.T
+
+    def rss(self) -> float:
+        """Weighted residual sum of squares y'Py."""
+        return float(self.triangle[-1, -1] ** 2)
+
+
+def covariance(stack: Stack, theta: FloatArray) -> FloatArray:
+    """M of each block in a stack, (b, n, n)."""
+    return stack.V + np.einsum("s,sbij->bij", theta, stack.K)
+
+
+def moments(blocks: Blocks, theta: FloatArray) -> Moments:
+    """Evaluate the model at variance components `theta` (s,), in O(sum n_j^3).
+
+    Raises
+    ------
+    ModelError
+        When V + sum theta K is not positive definite.
+    """
+    log_det = 0.0
+    joint = np.column_stack([blocks.X, blocks.y])
+    whitened = []
+    for stack in blocks.stacks:
+        root = _factor(covariance(stack, theta))
+        log_det += 2 * float(np.log(np.diagonal(root, axis1=1, axis2=2)).sum())
+        whitened.append(np.linalg.solve(root, joint[stack.rows]).reshape(-1, joint.shape[1]))
+    return Moments(log_det, triangle(np.concatenate(whitened)))
+
+
+def triangle(tall: FloatArray) -> FloatArray:
+    """R of the QR factorisation of a (k, q) array, (q, q) also when k < q."""
+    R = np.linalg.qr(tall, mode="r")
+    return np.concatenate([R, np.zeros((tall.shape[1] - len(R), tall.shape[1]))])
+
+
+def _factor(M: FloatArray) -> FloatArray:
+    try:
+        return np.asarray(np.linalg.cholesky(M))
+    except np.linalg.LinAlgError:
+        raise ModelError(
+            "the covariance of the effects is not positive definite: check V (a correlation above 1, a variance of zero?)"
+        ) from None
+
+
+def log_likelihood(blocks: Blocks, found: Moments, reml: bool) -> float:
+    """The (restricted) log-likelihood with b at its maximum, constants included.
+
+    REML carries + log|X'X| / 2, so that it does not depend on how the moderators are scaled
+    [@viechtbauer2010a].
+    """
+    k, p = blocks.k, blocks.p
+    value = -0.5 * (found.log_det + found.rss())
+    if not reml:
+        return value - 0.5 * k * LOG_2PI
+    information = found.log_information - 2 * float(np.log(np.abs(np.diag(triangle(blocks.X)))).sum())
+    return float(value - 0.5 * information - 0.5 * (k - p) * LOG_2PI)
+
+
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """Score and expected information of the variance components, (s,) and (s, s)."""
+
+    score: FloatArray
+    information: FloatArray
+
+
+def slope(blocks: Blocks, theta: FloatArray, found: Moments, reml: bool) -> Slope:
+    """First derivative and expected second derivative of the log-likelihood in theta.
+
+    REML: score_s = (y'P K_s P y - tr(P K_s)) / 2, information_st = tr(P K_s P K_t) / 2; ML has W for P
+    in the traces [@gilmour1995].
+    """
+    s, p = len(theta), blocks.p
+    residual = blocks.y - blocks.X @ found.beta()
+    X = blocks.X @ found.inverse_root  # now X'WX = I, whatever the units of the moderators
+    quadratic, trace, second = np.zeros(s), np.zeros(s), np.zeros((s, s))
+    between, squares = np.zeros((s, p, p)), np.zeros((s, s, p, p))
+    for stack in blocks.stacks:
+        W = np.linalg.inv(covariance(stack, theta))
+        WX = W @ X[stack.rows]
+        Wr = np.einsum("bij,bj->bi", W, residual[stack.rows])
+        KW = stack.K @ W
+        quadratic += np.einsum("bi,sbij,bj->s", Wr, stack.K, Wr)
+        trace += np.einsum("sbii->s", KW)
+        second += np.einsum("sbij,tbji->st", KW, KW)
+        KWX = stack.K @ WX
+        between += np.einsum("bip,sbiq->spq", WX, KWX)
+        squares += np.einsum("sbip,bij,tbjq->stpq", KWX, W, KWX)
+    if reml:
+        trace -= np.einsum("spp->s", between)
+        second += np.einsum("spq,tqp->st", between, between) - 2 * np.einsum("stpp->st", squares)
+    return Slope((quadratic - trace) / 2, symmetric(second) / 2)
+
+
+def typical_variance(blocks: Blocks) -> float:
+    """The "typical" sampling variance (k - p) / tr(P) of V alone, against which I^2 sets the others.
+
+    nan when k = p, or when V is singular.
+
+    References
+    ----------
+    [@higgins2002]
+    """
+    if blocks.k <= blocks.p:
+        return float("nan")
+    try:
+        X = blocks.X @ moments(blocks, np.zeros(len(blocks.factors))).inverse_root
+    except ModelError:
+        return float("nan")
+    trace = 0.0
+    for stack in blocks.stacks:
+        W = np.linalg.inv(stack.V)
+        trace += float(np.einsum("bii->", W) - np.sum((W @ X[stack.rows]) ** 2))
+    return (blocks.k - blocks.p) / trace

@@ -1,0 +1,1 @@
+"""Frequentist fits: heterogeneity, tests and intervals on top of the shared likelihood."""

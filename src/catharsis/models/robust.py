@@ -1,0 +1,328 @@
+"""Cluster-robust covariance of the coefficients with small-sample corrections.
+
+Everything is computed in whitened coordinates. With the working covariance Phi_j = L_j L_j' of cluster j
+and X'WX = R'R, write U_j = L_j^-1 X_j R^-1, so that U'U = I and H_j = U_j U_j' is the hat matrix, and
+e_j = L_j^-1 (y_j - X_j b). An estimator of the CR family is then
+
+    cov = sum_j s_j s_j',   s_j = F_j' e_j,   F_j = K_j U_j R^-T,
+
+and only K_j differs: I for CR0 and its multiples, (I - H_j)^-1 for CR3, and for CR2 the adjustment
+A_j = D_j' (D_j (Phi_j - X_j (X'WX)^-1 X_j') D_j')^{+1/2} D_j with D_j = L_j' becomes
+K_j = G_j (G_j (I - H_j) G_j)^{+1/2}, G_j = L_j' L_j. Under the working model the moments of cov, and hence
+all degrees of freedom, follow from F_j'F_j and U_j'F_j of each cluster; no k x k matrix exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from catharsis.errors import ModelError
+from catharsis.likelihood.blocks import Blocks
+from catharsis.likelihood.marginal import covariance, moments
+from catharsis.models.fit import Wald
+from catharsis.numerics import FloatArray, IntArray, critical_value, f_upper, two_sided_p
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Correction = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
+CORRECTIONS: tuple[Correction, ...] = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
+
+SINGULAR = 1e-11  # eigenvalues below this share of the largest possible one count as zero: rounding, squared units of Phi
+FEW_DF = 4.0  # below this Satterthwaite df the t reference is unreliable and p is not shown [@tipton2015a]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Robust:
+    """Coefficients with a cluster-robust covariance.
+
+    Attributes
+    ----------
+    beta, cov : (p,), (p, p) arrays
+        Coefficients and their robust covariance.
+    df : (p,) array
+        Satterthwaite degrees of freedom of each coefficient.
+    terms : tuple of str
+        (p,) names.
+    m : int
+        Number of clusters.
+    level : float
+        Probability of the intervals.
+    type : str
+        CR0, CR1, CR1p, CR1S, CR2 or CR3.
+    notes : tuple of str
+        What every reader must be told.
+    within, shared : (m, p, p) arrays
+        F_j'F_j and U_j'F_j of each cluster (module docstring), from which degrees of freedom follow.
+    """
+
+    beta: FloatArray
+    cov: FloatArray
+    df: FloatArray
+    terms: tuple[str, ...]
+    m: int
+    level: float
+    type: Correction
+    notes: tuple[str, ...] = ()
+    within: FloatArray = field(repr=False)
+    shared: FloatArray = field(repr=False)
+
+    @property
+    def se(self) -> FloatArray:
+        """(p,) standard errors."""
+        return np.asarray(np.sqrt(np.diag(self.cov)))
+
+    @property
+    def statistic(self) -> FloatArray:
+        """(p,) estimate over standard error; nan where the standard error is zero."""
+        se = self.se
+        return np.divide(self.beta, se, out=np.full_like(se, np.nan), where=se > 0)
+
+    @property
+    def pvalues(self) -> FloatArray:
+        """(p,) two-sided p under t with the Satterthwaite degrees of freedom."""
+        return two_sided_p(self.statistic, self.df)
+
+    @property
+    def hide_p(self) -> tuple[bool, ...]:
+        """(p,) whether df < 4: too few to trust a p value, so reports leave it out."""
+        return tuple(bool(not df >= FEW_DF) for df in self.df)
+
+    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper limits, (p,) each."""
+        reach = critical_value(level or self.level, self.df) * self.se
+        return self.beta - reach, self.beta + reach
+
+    def wald(self, positions: Sequence[int]) -> Wald:
+        """Joint test that the coefficients at `positions` are zero, by approximate Hotelling's T^2 (HTZ).
+
+        Parameters
+        ----------
+        positions : sequence of int
+            Positions of the q coefficients.
+
+        Returns
+        -------
+        Wald
+            F with q and eta - q + 1 degrees of freedom; p is nan when the latter is not positive.
+
+        Raises
+        ------
+        ModelError
+            When the robust covariance of these coefficients is singular (fewer clusters than coefficients).
+
+        References
+        ----------
+        [@tipton2015b; @pustejovsky2018]
+        """
+        chosen = np.asarray(positions)
+        q = len(chosen)
+        inner = self.cov[np.ix_(chosen, chosen)]
+        if np.isnan(inner).any():
+            raise ModelError("no joint test: " + "; ".join(self.notes))
+        if q >= self.m or np.linalg.cond(inner / np.sqrt(np.outer(np.diag(inner), np.diag(inner)))) > 1 / SINGULAR:
+            raise ModelError(f"{self.m} clusters cannot carry a joint test of {q} coefficients")
+        eta = hotelling_df(self.within, self.shared, chosen)
+        df2 = eta - q + 1
+        statistic = float(self.beta[chosen] @ np.linalg.solve(inner, self.beta[chosen])) / q * df2 / eta
+        return Wald(statistic, q, df2, f_upper(statistic, q, df2) if df2 > 0 else float("nan"))
+
+    def summary(self) -> pd.DataFrame:
+        """Coefficients, robust standard errors, tests and intervals in one frame."""
+        import pandas as pd
+
+        low, high = self.interval()
+        return pd.DataFrame(
+            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.df, "p": self.pvalues,
+             "low": low, "high": high},
+            index=list(self.terms),
+        )  # fmt: skip
+
+
+def robust(
+    blocks: Blocks,
+    theta: FloatArray,
+    terms: Sequence[str],
+    cluster_codes: IntArray,
+    type: Correction = "CR2",  # noqa: A002
+    level: float = 0.95,
+) -> Robust:
+    """Cluster-robust inference for the coefficients, the fitted model as working model.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        The model.
+    theta : (s,) array
+        Its variance components, squared analysis units.
+    terms : sequence of str
+        (p,) names of the coefficients.
+    cluster_codes : (k,) array of int
+        Cluster of each effect, 0..m-1.
+    type : str
+        CR2 is the bias-reduced estimator, exact when the working model holds. CR0 has no correction;
+        CR1, CR1p and CR1S multiply it by m / (m - 1), m / (m - p) and m (k - 1) / ((m - 1) (k - p));
+        CR3 approximates the jackknife.
+    level : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    Robust
+
+    Raises
+    ------
+    ModelError
+        Fewer than two clusters, an unknown `type`, too few clusters for it, or a cluster border that
+        cuts through effects which the model ties together.
+
+    References
+    ----------
+    [@bell2002; @tipton2015a; @pustejovsky2018; @pustejovsky2022]
+
+    Examples
+    --------
+    >>> from catharsis.models.fit import fit
+    >>> model = fit(yi=[0.1, 0.3, 0.2, 0.7, 0.5, 0.9], vi=[0.04] * 6, method="EE")
+    >>> answer = model.robust(["a", "a", "b", "b", "c", "c"])
+    >>> answer.summary().round(3).loc["intercept", ["se", "df", "p"]].tolist()
+    [0.147, 2.0, 0.093]
+    """
+    m, k, p = int(cluster_codes.max()) + 1, blocks.k, blocks.p
+    factor = _factor(type, m, k, p)
+    found = moments(blocks, theta)
+    beta, inverse = found.beta(), found.inverse_root
+    U_of, e_of = blocks.X @ inverse, blocks.y - blocks.X @ beta
+    within, shared, scores = np.empty((m, p, p)), np.empty((m, p, p)), np.empty((m, p))
+    notes: list[str] = []
+    for clusters, rows, Phi in _clusters(blocks, theta, cluster_codes):
+        L = np.linalg.cholesky(Phi)
+        U, e = np.linalg.solve(L, U_of[rows]), np.linalg.solve(L, e_of[rows][:, :, None])
+        F, deficient = _adjusted(type, L, U)
+        if deficient and not notes:
+            notes.append(f"{type}: some clusters determine a coefficient by themselves and carry no information on its error")
+        F = np.sqrt(factor) * F @ inverse.T
+        within[clusters] = _transposed(F) @ F
+        shared[clusters] = _transposed(U) @ F
+        scores[clusters] = (_transposed(F) @ e)[:, :, 0]
+    df = np.array([hotelling_df(within, shared, np.array([i])) for i in range(p)])
+    cov = scores.T @ scores
+    lost = np.diag(cov) <= SINGULAR**2 * np.diag(found.cov())
+    if lost.any():
+        named = ", ".join(term for term, gone in zip(terms, lost, strict=True) if gone)
+        notes.append(f"{named}: determined by one cluster, whose residuals vanish, so no robust standard error exists")
+        cov[lost], cov[:, lost] = np.nan, np.nan
+    return Robust(
+        beta=beta, cov=cov, df=df, terms=tuple(terms), m=m, level=level, type=type, notes=tuple(notes),
+        within=within, shared=shared,
+    )  # fmt: skip
+
+
+def hotelling_df(within: FloatArray, shared: FloatArray, chosen: IntArray) -> float:
+    """Degrees of freedom eta of the Wishart that matches the robust covariance of some coefficients.
+
+    With P_ij = [i = j] F_i'F_i - (U_i'F_i)'(U_j'F_j) for the chosen q coefficients, standardised so that
+    sum_j P_jj = I, eta = q (q + 1) / sum_ij (tr(P_ij)^2 + tr(P_ij P_ij)). For one coefficient this is
+    Satterthwaite's approximation.
+
+    Parameters
+    ----------
+    within, shared : (m, p, p) arrays
+        F_j'F_j and U_j'F_j.
+    chosen : (q,) array of int
+        Positions of the coefficients.
+
+    Returns
+    -------
+    float
+        eta; nan when the working model gives these coefficients no variance.
+
+    References
+    ----------
+    [@tipton2015b; @pustejovsky2018]
+    """
+    q = len(chosen)
+    A, Z = within[:, chosen[:, None], chosen], shared[:, :, chosen]
+    size = np.sqrt(np.einsum("jss->s", A))
+    if not (size > 0).all():
+        return float("nan")
+    A, Z = A / np.outer(size, size), Z / size
+    values, vectors = np.linalg.eigh((A - _transposed(Z) @ Z).sum(axis=0))
+    if values[0] <= SINGULAR:
+        return float("nan")
+    unit = vectors / np.sqrt(values)
+    A, Z = unit.T @ A @ unit, Z @ unit
+    own = _transposed(Z) @ Z
+    trace_A, trace_own = np.einsum("jss->j", A), np.einsum("jss->j", own)
+    pairs = np.einsum("jas,jbt->asbt", Z, Z)
+    traces = float(trace_A @ (trace_A - 2 * trace_own)) + float(np.einsum("asbt,asbt->", pairs, pairs))
+    products = float(np.einsum("jst,jts->", A, A - 2 * own)) + float(np.einsum("asbt,atbs->", pairs, pairs))
+    return q * (q + 1) / (traces + products)
+
+
+def _factor(type: str, m: int, k: int, p: int) -> float:  # noqa: A002
+    """The constant by which a correction multiplies CR0."""
+    if type not in CORRECTIONS:
+        raise ModelError(f'there is no cluster-robust correction "{type}": use one of {", ".join(CORRECTIONS)}')
+    if m < 2:
+        raise ModelError("robust standard errors need at least two clusters; here all effects are in one")
+    if type == "CR1p" and m <= p:
+        raise ModelError(f"CR1p needs more clusters than coefficients; here m = {m} and p = {p}")
+    if type == "CR1S" and k <= p:
+        raise ModelError(f"CR1S needs more effects than coefficients; here k = {k} and p = {p}")
+    factors = {"CR1": lambda: m / (m - 1), "CR1p": lambda: m / (m - p), "CR1S": lambda: m * (k - 1) / ((m - 1) * (k - p))}
+    return float(factors.get(type, lambda: 1.0)())
+
+
+def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool]:  # noqa: A002
+    """K_j U_j for a stack of clusters of one size, and whether a pseudo-inverse had to leave something out."""
+    if type not in ("CR2", "CR3"):
+        return U, False
+    left = np.eye(L.shape[1]) - U @ _transposed(U)
+    if type == "CR3":
+        if np.linalg.eigvalsh(left)[:, 0].min() < SINGULAR:
+            raise ModelError("CR3 cannot leave out a cluster that alone determines a coefficient; use CR2")
+        return np.linalg.solve(left, U), False
+    G = _transposed(L) @ L
+    values, vectors = np.linalg.eigh(G @ left @ G)
+    keep = values > SINGULAR * np.linalg.eigvalsh(G)[:, -1:] ** 2
+    power = np.where(keep, 1 / np.sqrt(np.where(keep, values, 1.0)), 0.0)
+    return G @ (vectors * power[:, None, :]) @ (_transposed(vectors) @ U), not keep.all()
+
+
+def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """For each cluster size n: the clusters (b,), their effects (b, n) and working covariances (b, n, n)."""
+    size = np.bincount(code)
+    order = np.argsort(code, kind="stable")
+    start = np.concatenate([[0], np.cumsum(size)[:-1]])
+    place = np.empty(blocks.k, dtype=np.int64)  # of an effect within its cluster
+    place[order] = np.arange(blocks.k) - np.repeat(start, size)
+    for stack in blocks.stacks:
+        cut = (code[stack.rows] != code[stack.rows[:, :1]]).any(axis=1)
+        if cut.any():
+            rows = stack.rows[int(np.argmax(cut))]
+            other = rows[int(np.argmax(code[rows] != code[rows[0]]))]
+            raise ModelError(
+                f"effects {rows[0] + 1} and {other + 1} lie in different clusters, but share a random effect or a sampling "
+                "covariance: cluster by the outermost random factor, or by something that contains it"
+            )
+    for n in np.unique(size):
+        clusters = np.flatnonzero(size == n)
+        at = np.full(len(size), -1)
+        at[clusters] = np.arange(len(clusters))
+        Phi = np.zeros((len(clusters), n, n))
+        for stack in blocks.stacks:
+            home = at[code[stack.rows[:, 0]]]
+            here = home >= 0
+            if here.any():
+                inside = place[stack.rows[here]]
+                Phi[home[here][:, None, None], inside[:, :, None], inside[:, None, :]] = covariance(stack, theta)[here]
+        yield clusters, order[start[clusters][:, None] + np.arange(n)], Phi
+
+
+def _transposed(stack: FloatArray) -> FloatArray:
+    return np.swapaxes(stack, -1, -2)

@@ -1,0 +1,1 @@
+"""analysis.yaml becomes results: what is asked, run once, kept with its inputs' hash."""

@@ -1,0 +1,285 @@
+"""What an analysis found, as values; `record` turns them into results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from catharsis.assess.gates import Gate, Verdict
+from catharsis.assess.without_pooling import SignTest
+from catharsis.bayes.posterior import Posterior
+from catharsis.effects.prepare import Effects, EffectSize
+from catharsis.errors import InputError
+from catharsis.models.fit import Fit
+from catharsis.plan.spec import Alternative, Caveat, Claim, Directions, Plan, Published, Synthesis
+from catharsis.studies.dictionary import Family
+from catharsis.studies.table import Row, StudyTable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from catharsis.models.robust import Robust
+
+
+@dataclass(frozen=True, slots=True)
+class CaveatFound:
+    """A caveat that `count` of `of` rows meet."""
+
+    caveat: Caveat
+    count: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How the two Bayesian engines compare on one quantity, in Monte Carlo standard errors of the sampler."""
+
+    quantity: str
+    exact: float
+    nuts: float
+    mcse: float
+
+    @property
+    def distance(self) -> float:
+        """|difference| in Monte Carlo standard errors."""
+        return abs(self.exact - self.nuts) / self.mcse if self.mcse > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A published number beside ours."""
+
+    published: Published
+    estimate: float
+    low: float
+    high: float
+    method: str
+
+    @property
+    def gap(self) -> float:
+        """The largest absolute difference of the estimate and limits."""
+        gaps = [abs(self.estimate - self.published.estimate)]
+        if self.published.interval:
+            gaps += [abs(self.low - self.published.interval[0]), abs(self.high - self.published.interval[1])]
+        return max(gaps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisResult:
+    """One synthesis.
+
+    Attributes
+    ----------
+    spec : Synthesis
+        The question.
+    family : str
+        Key of the family its rows belong to ("" without rows).
+    effects : Effects
+        What went in.
+    gate : Gate
+        What may be said.
+    fit : Fit or None
+        The headline frequentist fit (k >= 2).
+    single : EffectSize or None
+        The one effect when k = 1.
+    robust : Robust or None
+        CR2 of a moderator model.
+    exact, nuts, flat : Posterior or None
+        Exact and sampled posteriors; the exact one with a flat prior on b.
+    why_no_bayes : str
+        Why an engine is missing; empty when none is.
+    """
+
+    spec: Synthesis
+    family: str
+    effects: Effects
+    gate: Gate
+    fit: Fit | None
+    single: EffectSize | None
+    others: tuple[tuple[Alternative, Fit], ...]
+    robust: Robust | None
+    exact: Posterior | None
+    nuts: Posterior | None
+    flat: Posterior | None
+    agreement: tuple[Agreement, ...]
+    verdict: Verdict | None
+    caveats: tuple[CaveatFound, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...]
+    level: float
+
+    @property
+    def factor(self) -> str | None:
+        """The one factor that moderates, if there is exactly one."""
+        factors = list(self.fit.design.factors) if self.fit else []
+        return factors[0] if len(factors) == 1 else None
+
+    def headline(self) -> tuple[float, float, float]:
+        """Estimate and interval on the analysis scale, from the school that leads; nan without one."""
+        if self.fit is None:
+            if self.single is None:
+                return float("nan"), float("nan"), float("nan")
+            from catharsis.numerics import critical_value
+
+            reach = float(critical_value(self.level)) * self.single.vi**0.5
+            return self.single.yi, self.single.yi - reach, self.single.yi + reach
+        if self.gate.headline == "bayes" and self.exact is not None:
+            return self.exact.mu.mean, self.exact.mu.low, self.exact.mu.high
+        low, high = self.fit.interval()
+        return float(self.fit.beta[0]), float(low[0]), float(high[0])
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionCell:
+    """Votes at one setting."""
+
+    key: tuple[str, ...]
+    rows: tuple[Row, ...]
+    test: SignTest
+    holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionsResult:
+    """Directions counted without pooling.
+
+    Attributes
+    ----------
+    spec : Directions
+        The question.
+    family : str
+        Key of the family ("" without rows).
+    cells : tuple of DirectionCell
+        In order of first appearance.
+    groups : int
+        Independent groups of people.
+    """
+
+    spec: Directions
+    family: str
+    cells: tuple[DirectionCell, ...]
+    groups: int
+    unsigned: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """All rows that were counted."""
+        return tuple(row for cell in self.cells for row in cell.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimResult:
+    """One claim with the evidence for and against.
+
+    Attributes
+    ----------
+    claim : Claim
+        The statement.
+    speaking : tuple of Row
+        Rows whose contrast tests it.
+    context : tuple of Row
+        Rows that only surround it.
+    direct, indirect : tuple of dict
+        Overlap group to "for", "against", "mixed" or "neither".
+    unknown : tuple of str
+        Effect ids that are not in the table.
+    verdict : str
+        One sentence.
+    """
+
+    claim: Claim
+    speaking: tuple[Row, ...]
+    context: tuple[Row, ...]
+    direct: Mapping[str, str]
+    indirect: Mapping[str, str]
+    unknown: tuple[str, ...]
+    verdict: str
+
+
+State = Literal["estimate", "directions", "gap"]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyResult:
+    """The answer to one family's question.
+
+    Attributes
+    ----------
+    key : str
+        Family key.
+    family : Family
+        Its words.
+    state : str
+        "estimate", "directions" or "gap".
+    sentence : str
+        The verdict in a few plain words.
+    headline : SynthesisResult or None
+        Where the estimate comes from.
+    directions : tuple of DirectionsResult
+        Counts of the family's direct rows.
+    analogues : tuple of SynthesisResult
+        Indirect syntheses, labelled as such.
+    kinds : dict
+        (directness, kind) to number of rows.
+    """
+
+    key: str
+    family: Family
+    state: State
+    sentence: str
+    headline: SynthesisResult | None
+    directions: tuple[DirectionsResult, ...]
+    analogues: tuple[SynthesisResult, ...]
+    kinds: Mapping[tuple[str, str], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Everything the report shows.
+
+    Attributes
+    ----------
+    plan, table : Plan, StudyTable
+        The inputs.
+    input_hash : str
+        sha256 over inputs and package.
+    warnings : tuple of InputError
+        Findings that do not stop the run.
+    """
+
+    plan: Plan
+    table: StudyTable
+    syntheses: tuple[SynthesisResult, ...]
+    directions: tuple[DirectionsResult, ...]
+    claims: tuple[ClaimResult, ...]
+    families: tuple[FamilyResult, ...]
+    sizes: Mapping[str, Mapping[str, EffectSize]]
+    warnings: tuple[InputError, ...]
+    waived: tuple[tuple[Row, Any], ...]
+    input_hash: str
+
+    @property
+    def reportable(self) -> bool:
+        """Whether every fit that was asked for can be shown."""
+        return not self.problems
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What keeps the results from being reportable."""
+        return tuple(
+            f"{result.spec.id}: {withheld.why}"
+            for result in self.syntheses
+            for withheld in result.gate.withheld
+            if withheld.what == "Bayesian statements"
+        )
+
+    def synthesis(self, key: str) -> SynthesisResult:
+        """A synthesis by its id."""
+        return next(result for result in self.syntheses if result.spec.id == key)
+
+    def render(self, folder: str | Path) -> list[Path]:
+        """Write the report into a folder; see `catharsis.report.write`."""
+        from importlib import import_module
+
+        return list(import_module("catharsis.report.write").write(self, folder))

@@ -1,0 +1,473 @@
+"""Run an analysis: read, check, select, fit, judge."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catharsis.assess import gates
+from catharsis.assess.without_pooling import holm, sign_test, votes
+from catharsis.bayes.fit import fit_bayes
+from catharsis.bayes.posterior import Posterior
+from catharsis.bayes.priors import Priors, parse_prior
+from catharsis.checks.run import check_rows
+from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
+from catharsis.effects.routes import ROUTES, Scale
+from catharsis.errors import InputError, InputErrors, ModelError
+from catharsis.models.fit import Fit, fit
+from catharsis.plan.claims import judge_claims
+from catharsis.plan.results import (
+    Agreement,
+    CaveatFound,
+    Comparison,
+    DirectionCell,
+    DirectionsResult,
+    FamilyResult,
+    Results,
+    State,
+    SynthesisResult,
+)
+from catharsis.plan.spec import Alternative, Directions, Plan, Published, Synthesis, read_plan
+from catharsis.studies.selection import compile_rows
+from catharsis.studies.table import COLUMNS, Row, StudyTable, read_studies
+
+if TYPE_CHECKING:
+    from catharsis.models.robust import Robust
+
+Progress = Callable[[str], None]
+
+
+def run(folder: str | Path, *, sample: bool | None = None, progress: Progress = lambda _: None) -> Results:
+    """Run the analysis in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds analysis.yaml and studies.yaml.
+    sample : bool, optional
+        Run the NUTS sampler; by default as analysis.yaml says.
+    progress : callable, optional
+        Told the name of each step.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    InputErrors
+        When the inputs have errors; nothing is computed then.
+    """
+    plan = read_plan(folder)
+    progress("checking")
+    table, warnings, waived = check(plan)
+    syntheses = []
+    for i, spec in enumerate(plan.file.syntheses):
+        progress(spec.id)
+        syntheses.append(synthesise(plan, table, spec, i, plan.file.bayes.sample if sample is None else sample))
+    directions = tuple(count_directions(plan, table, spec, i) for i, spec in enumerate(plan.file.directions))
+    claims, claim_warnings = judge_claims(plan, table)
+    return Results(
+        plan=plan, table=table, syntheses=tuple(syntheses), directions=directions, claims=claims,
+        families=tuple(_family(plan, table, key, syntheses, directions) for key in plan.dictionary.families),
+        sizes={row.id: _sizes(row, plan) for row in table}, warnings=(*warnings, *claim_warnings), waived=waived,
+        input_hash=input_hash(plan),
+    )  # fmt: skip
+
+
+def check(plan: Plan) -> tuple[StudyTable, tuple[InputError, ...], tuple[tuple[Row, object], ...]]:
+    """Read the table and check every row and every row expression.
+
+    Returns
+    -------
+    table, warnings, waived
+        The table, findings that do not stop a run, and waivers that are in use.
+
+    Raises
+    ------
+    InputErrors
+        All errors of the inputs.
+    """
+    table = read_studies(plan.table_path, plan.dictionary, plan.library)
+    found = check_rows(table)
+    problems = list(found.errors)
+    for i, spec in enumerate(plan.file.syntheses):
+        problems += _expression_problems(plan, ("syntheses", i), spec)
+    for i, directions in enumerate(plan.file.directions):
+        problems += _expression_problems(plan, ("directions", i), directions)
+    for i, caveat in enumerate(plan.file.caveats):
+        problems += _collect(lambda: compile_rows(caveat.when, columns(plan), plan.source.at(("caveats", i, "when"))))
+    problems += _unknown_citations(plan)
+    if problems:
+        raise InputErrors(problems)
+    return table, found.warnings, found.waived
+
+
+def columns(plan: Plan) -> list[str]:
+    """Columns that row expressions may name."""
+    return [*COLUMNS, *plan.dictionary.moderators]
+
+
+def _collect(step: Callable[[], object]) -> tuple[InputError, ...]:
+    try:
+        step()
+    except InputErrors as found:
+        return found.problems
+    return ()
+
+
+def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesis | Directions) -> list[InputError]:
+    problems: list[InputError] = []
+    if spec.rows is not None:
+        problems += _collect(lambda: compile_rows(spec.rows or "", columns(plan), plan.source.at((*path, "rows"))))
+    if isinstance(spec, Synthesis):
+        if spec.outcome is not None and spec.outcome not in plan.dictionary.outcomes:
+            problems.append(_unknown(plan, (*path, "outcome"), "outcome", spec.outcome, list(plan.dictionary.outcomes)))
+        for column in [*(spec.random or "").split("/"), spec.cluster or "", spec.label]:
+            if column.strip() and column.strip() not in columns(plan):
+                problems.append(_unknown(plan, path, "column", column.strip(), columns(plan)))
+        for texts, where in ((spec.priors, (*path, "priors")), (plan.file.priors, ("priors",))):
+            if texts is not None:
+                problems += _prior_problems(plan, texts.model_dump(exclude_none=True), where)
+    else:
+        for column in (*spec.by, spec.vote):
+            if column not in columns(plan):
+                problems.append(_unknown(plan, (*path, "by"), "column", column, columns(plan)))
+    return problems
+
+
+def _prior_problems(plan: Plan, texts: dict[str, str], path: tuple[str | int, ...]) -> list[InputError]:
+    texts.pop("why", None)
+    try:
+        Priors.parse(texts)
+    except ModelError as problem:
+        return [
+            InputError(
+                plan.source.at(path),
+                str(problem),
+                "a prior is part of the model",
+                "write for example normal(0, 1) or half-normal(0.5)",
+                "prior",
+            )
+        ]
+    return []
+
+
+def _unknown(plan: Plan, path: tuple[str | int, ...], what: str, name: str, known: list[str]) -> InputError:
+    from catharsis.errors import did_you_mean
+
+    return InputError(
+        plan.source.at(path), f'there is no {what} "{name}"', "the synthesis could not be formed", did_you_mean(name, known), "unknown"
+    )
+
+
+def _unknown_citations(plan: Plan) -> list[InputError]:
+    wanted = [(("origin", "cites", i), key) for i, key in enumerate(plan.file.origin.cites if plan.file.origin else ())]
+    wanted += [
+        (("syntheses", i, "published", j, "cite"), published.cite)
+        for i, spec in enumerate(plan.file.syntheses)
+        for j, published in enumerate(spec.published)
+    ]
+    return [
+        InputError(
+            plan.source.at(path),
+            f'no reference has the key "{key}"',
+            "what is cited must be in the bibliography",
+            plan.library.suggest(key),
+            "unknown-cite",
+        )
+        for path, key in wanted
+        if key not in plan.library
+    ]
+
+
+def select(plan: Plan, table: StudyTable, spec: Synthesis | Directions, path: tuple[str | int, ...]) -> tuple[Row, ...]:
+    """The rows of a synthesis, in table order."""
+    rows = tuple(table)
+    if isinstance(spec, Synthesis) and spec.outcome is not None:
+        rows = tuple(row for row in rows if row.get("outcome") == spec.outcome)
+    if spec.rows is not None:
+        test = compile_rows(spec.rows, columns(plan), plan.source.at((*path, "rows")))
+        rows = tuple(row for row in rows if test(row))
+    return rows
+
+
+# -- one synthesis ----------------------------------------------------------------------------------
+
+
+def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sample: bool) -> SynthesisResult:
+    """Fit one synthesis by both schools and decide what may be said."""
+    path = ("syntheses", position)
+    rows = select(plan, table, spec, path)
+    effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
+    notes = [*effects.notes]
+    model, robust, others = None, None, ()
+    single = effects.sizes[0] if len(effects) == 1 else None
+    if len(effects) > 1:
+        model = _frequentist(plan, spec, effects, path)
+        robust = _robust(spec, effects, model, notes)
+        others = tuple((other, _alternative(plan, spec, effects, other, path)) for other in spec.also)
+        notes += model.notes
+    exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes)
+    coefficients = model.blocks.p - 1 if model else 0
+    problems = _sampler_problems(nuts, agreement)
+    k = len(effects) if model and model.blocks.factors != ("effect",) else effects.samples
+    gate = gates.gate(k, effects.reports, coefficients, problems)
+    result = SynthesisResult(
+        spec=spec, family=str(rows[0].get("family")) if rows else "", effects=effects, gate=gate, fit=model, single=single,
+        others=others, robust=robust, exact=exact, nuts=nuts, flat=flat, agreement=agreement, verdict=None,
+        caveats=_caveats(plan, effects.rows), comparisons=(), notes=tuple(notes), level=plan.file.level,
+    )  # fmt: skip
+    return _judged(result)
+
+
+def _judged(result: SynthesisResult) -> SynthesisResult:
+    from dataclasses import replace
+
+    estimate, low, high = result.headline()
+    if np.isnan(estimate):
+        return result
+    no_effect = result.effects.measure.no_effect
+    verdict = None if np.isnan(no_effect) else gates.verdict(low, high, no_effect)
+    published = tuple(_compare(result, item) for item in result.spec.published)
+    return replace(result, verdict=verdict, comparisons=published)
+
+
+def _compare(result: SynthesisResult, published: Published) -> Comparison:
+    """A published number beside the fit by the same method, or the headline fit."""
+    fits = [model for model in (result.fit, *(model for _, model in result.others)) if model is not None]
+    chosen = next((model for model in fits if model.method == published.method), result.fit)
+    if chosen is None:
+        return Comparison(published, *result.headline(), "one effect")
+    low, high = chosen.interval()
+    return Comparison(published, float(chosen.beta[0]), float(low[0]), float(high[0]), f"{chosen.method}, {chosen.test}")
+
+
+def _formula(spec: Synthesis) -> str:
+    return f"yi ~ {spec.moderators.split('~', 1)[-1].strip()}" if spec.moderators else "yi ~ 1"
+
+
+def _reference(spec: Synthesis) -> dict[str, str]:
+    if isinstance(spec.reference, str):
+        return {(spec.moderators or "").split("~", 1)[-1].strip(): spec.reference}
+    return dict(spec.reference or {})
+
+
+def _levels(plan: Plan) -> dict[str, list[str]]:
+    return {name: list(moderator.levels) for name, moderator in plan.dictionary.moderators.items() if moderator.levels}
+
+
+def _random(spec: Synthesis, effects: Effects) -> str | None:
+    """The random factors: as asked, or three levels when a sample gives several effects."""
+    if spec.random is not None:
+        return spec.random
+    return "sample/effect" if effects.samples < len(effects) else None
+
+
+def _model_error(plan: Plan, path: tuple[str | int, ...], problem: ModelError) -> InputErrors:
+    return InputErrors(
+        [
+            InputError(
+                plan.source.at(path),
+                f"this synthesis cannot be fitted: {problem}",
+                "the rows it selects do not carry the model it asks for",
+                "change rows:, moderators:, random: or method: of the synthesis",
+                "model",
+            )
+        ]
+    )
+
+
+def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> Fit:
+    try:
+        return fit(
+            _formula(spec), effects.frame(), random=_random(spec, effects), method=spec.method, test=spec.test,
+            level=plan.file.level, reference=_reference(spec), levels=_levels(plan),
+        )  # fmt: skip
+    except ModelError as problem:
+        raise _model_error(plan, path, problem) from None
+
+
+def _alternative(plan: Plan, spec: Synthesis, effects: Effects, other: Alternative, path: tuple[str | int, ...]) -> Fit:
+    return _frequentist(plan, spec.model_copy(update={"method": other.method, "test": other.test}), effects, path)
+
+
+def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> Robust | None:
+    cluster = spec.cluster or (spec.random or "").split("/")[0]
+    if not cluster:
+        cluster = "report" if effects.reports < effects.samples and effects.reports > 1 else ""
+    if not cluster:
+        return None
+    try:
+        return model.robust([row.get(cluster) for row in effects.rows], "CR2")
+    except ModelError as problem:
+        notes.append(f"cluster-robust standard errors by {cluster} are not available: {problem}")
+        return None
+
+
+def _bayesian(
+    plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]
+) -> tuple[Posterior | None, Posterior | None, Posterior | None, tuple[Agreement, ...]]:
+    """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
+    if len(effects) < gates.MIN_POOL:
+        return None, None, None, ()
+    random = _random(spec, effects)
+    if random is not None and "/" in random:
+        notes.append("Bayesian fits take one random factor so far, so this three-level model has none")
+        return None, None, None, ()
+    texts = (spec.priors or plan.file.priors).model_dump(exclude_none=True)
+    texts.pop("why", None)
+    priors = Priors.parse(texts)
+    shared = {
+        "random": random, "level": plan.file.level, "reference": _reference(spec), "levels": _levels(plan),
+    }  # fmt: skip
+    frame = effects.frame()
+    exact = fit_bayes(_formula(spec), frame, priors=priors, **shared)  # type: ignore[arg-type]
+    flat_priors = Priors(parse_prior("flat"), parse_prior("flat"), priors.tau)
+    flat = fit_bayes(_formula(spec), frame, priors=flat_priors, **shared)  # type: ignore[arg-type]
+    if not sample:
+        return exact, None, flat, ()
+    bayes = plan.file.bayes
+    nuts = fit_bayes(
+        _formula(spec), frame, priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed,
+        **shared,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return exact, nuts, flat, _agreement(exact, nuts)
+
+
+def _agreement(exact: Posterior, nuts: Posterior) -> tuple[Agreement, ...]:
+    pairs = [*((term, exact.coefficients[term], nuts.coefficients[term]) for term in exact.terms)]
+    pairs += [("tau", exact.tau, nuts.tau), ("new study", exact.new, nuts.new)]
+    means = [Agreement(f"mean of {name}", e.mean, n.mean, n.mcse) for name, e, n in pairs]
+    return (*means, *(Agreement(f"sd of {name}", e.sd, n.sd, n.mcse_sd) for name, e, n in pairs))
+
+
+MAX_DISTANCE = 4.0  # Monte Carlo standard errors between the engines; beyond, one of them is wrong
+
+
+def _sampler_problems(nuts: Posterior | None, agreement: Sequence[Agreement]) -> tuple[str, ...]:
+    if nuts is None or nuts.diagnostics is None:
+        return ()
+    far = [item for item in agreement if item.distance > MAX_DISTANCE]
+    return (
+        *nuts.diagnostics.problems,
+        *(f"the engines differ by {item.distance:.1f} Monte Carlo standard errors in the {item.quantity}" for item in far),
+    )
+
+
+def _caveats(plan: Plan, rows: Sequence[Row]) -> tuple[CaveatFound, ...]:
+    found = []
+    for i, caveat in enumerate(plan.file.caveats):
+        test = compile_rows(caveat.when, columns(plan), plan.source.at(("caveats", i, "when")))
+        count = sum(test(row) for row in rows)
+        if count:
+            found.append(CaveatFound(caveat, count, len(rows)))
+    return tuple(found)
+
+
+# -- directions, families ---------------------------------------------------------------------------
+
+
+def count_directions(plan: Plan, table: StudyTable, spec: Directions, position: int) -> DirectionsResult:
+    """Count signs in each cell of `by`, one vote per overlap group."""
+    selected = [row for row in select(plan, table, spec, ("directions", position)) if not row.has("exclude")]
+    signed = [row for row in selected if row.has("sign")]
+    cells: dict[tuple[str, ...], list[Row]] = {}
+    for key in sorted({_key(row, spec.by) for row in signed}, key=lambda key: _order(plan, spec.by, key)):
+        cells[key] = [row for row in signed if _key(row, spec.by) == key]
+    tests = []
+    for rows in cells.values():
+        cast = list(votes([row.get(spec.vote) for row in rows], [int(row.get("sign")) for row in rows]).values())
+        tests.append(sign_test(cast.count(1), cast.count(-1), cast.count(0), plan.file.level))
+    adjusted = holm([test.p for test in tests]) if tests else []
+    return DirectionsResult(
+        spec,
+        str(selected[0].get("family")) if selected else "",
+        tuple(DirectionCell(key, tuple(cells[key]), test, p) for key, test, p in zip(cells, tests, adjusted, strict=True)),
+        len({row.get(spec.vote) for row in signed}),
+        tuple(row.id for row in selected if not row.has("sign")),
+    )
+
+
+def _key(row: Row, by: Sequence[str]) -> tuple[str, ...]:
+    return tuple("not stated" if row.get(column) is None else str(row.get(column)) for column in by)
+
+
+def _order(plan: Plan, by: Sequence[str], key: tuple[str, ...]) -> tuple[tuple[int, float, str], ...]:
+    """Levels in dictionary order, numbers by size, missing last."""
+    found = []
+    for column, value in zip(by, key, strict=True):
+        moderator = plan.dictionary.moderators.get(column)
+        levels = list(moderator.levels or {}) if moderator else []
+        rank = levels.index(value) if value in levels else len(levels) + (value == "not stated")
+        try:
+            found.append((rank, float(value), value))
+        except ValueError:
+            found.append((rank, 0.0, value))
+    return tuple(found)
+
+
+def _family(
+    plan: Plan, table: StudyTable, key: str, syntheses: Sequence[SynthesisResult], directions: Sequence[DirectionsResult]
+) -> FamilyResult:
+    family = plan.dictionary.families[key]
+    rows = [row for row in table if row.get("family") == key]
+    direct = [row for row in rows if row.get("evidence", "direct") == "direct"]
+    own = [result for result in syntheses if result.family == key]
+    headline = next((result for result in own if result.spec.role == "headline" and len(result.effects)), None)
+    counted = tuple(result for result in directions if result.family == key and result.spec.role != "analogue")
+    signs = [int(row.get("sign")) for result in counted for row in result.rows if result.spec.role == "headline"]
+    state: State = "gap"
+    sentence = family.gap or "No direct study."
+    if headline is not None:
+        state, sentence = "estimate", _estimate_sentence(headline)
+    elif any(row.has("sign") for row in direct):
+        state = "directions"
+        looks = gates.direction_state(signs.count(1), signs.count(-1), signs.count(0))
+        sentence = {
+            "both ways": family.mixed or "Signs in both directions, no sizes.",
+            "one way": family.one_way or "Signs in one direction, no sizes.",
+            "undecided": family.undecided or "No direction reported.",
+            "none": family.undecided or "Directions only, no sizes.",
+        }[looks]
+    kinds = Counter((str(row.get("evidence", "direct")), str(row.get("kind"))) for row in rows)
+    return FamilyResult(
+        key, family, state, sentence, headline, counted, tuple(r for r in own if r.spec.role == "analogue"), dict(kinds)
+    )
+
+
+def _estimate_sentence(result: SynthesisResult) -> str:
+    says = result.spec.says
+    words = {
+        "positive": says.positive or f"{result.spec.title}: above no effect.",
+        "negative": says.negative or f"{result.spec.title}: below no effect.",
+        "unclear": says.unclear or f"{result.spec.title}: the direction is not settled.",
+    }
+    return words[result.verdict] if result.verdict else result.spec.title
+
+
+def _sizes(row: Row, plan: Plan) -> dict[str, EffectSize]:
+    """A row on every scale that its numbers reach."""
+    scales: list[Scale] = list(ROUTES)  # type: ignore[arg-type]
+    if row.has("yi"):
+        return {}
+    found = {scale: effect_size_of(row, scale, plan.dictionary) for scale in scales}
+    return {scale: size for scale, size in found.items() if size is not None}
+
+
+def input_hash(plan: Plan) -> str:
+    """sha256 over every input file and every file of the package: same hash, same results."""
+    digest = hashlib.sha256()
+    for path in plan.inputs():
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    package = resources.files("catharsis")
+    for path in sorted(Path(str(package)).rglob("*")):
+        if path.suffix in (".py", ".html", ".css", ".js", ".bib", ".j2"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""studies.yaml and a bibliography become a `StudyTable`: one row per effect, every cell with its line."""

@@ -1,0 +1,244 @@
+"""What studies.yaml may hold: studies > samples > effects.
+
+A property is written at the level where it varies: what stands on a study holds for its samples and
+effects unless they say otherwise. Numbers stand exactly as printed; their kind is their name (`sd`,
+`se`, `d_ci`). Reading the schema from YAML, with lines, is `table`'s task.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from catharsis.studies.dictionary import Strict
+
+SCHEMA = "catharsis/studies@1"
+
+Kind = Literal["estimate", "counts", "bounds", "direction", "none"]
+KINDS: tuple[Kind, ...] = ("estimate", "counts", "bounds", "direction", "none")
+
+
+def _number(value: Any) -> Any:
+    """Refuse text where a number belongs; pydantic alone would read "12 " or true as one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | type(None)):
+        raise PydanticCustomError(
+            "number",
+            "{value} is not a number",
+            {"value": repr(value), "fix": "write the digits only, with a decimal point"},
+        )
+    return value
+
+
+def _text(value: Any) -> Any:
+    """Labels may be typed as bare numbers (a year, 2013)."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Interval = tuple[Number, Number]
+
+
+class Source(Strict):
+    """Where in the literature the numbers stand, and who read them."""
+
+    where: Text | None = None
+    kind: Text | None = None
+    url: Text | None = None
+    read_by: Text | None = None
+    checked: bool | None = None
+    checked_by: Text | None = None
+    confidence: Literal["high", "medium", "low"] | None = None
+
+
+class Waiver(Strict):
+    """A finding that a person looked at and lets stand."""
+
+    rule: Text
+    reason: Text
+    by: Text
+    date: Text
+
+
+class Numbers(Strict):
+    """Printed numbers from which an effect and its variance follow (kind `estimate`).
+
+    One group: `n, mean_change, sd_change|se_change`. Two groups: `n1, m1, sd1|se1, n2, m2, sd2|se2`.
+    Tests: `t`, `F` with `df1` = 1, exact `p` with the row's sign. Others: `r`; `d` with `d_se` or
+    `d_ci`; `yi` with `vi` or `sei` for an effect that is already on the scale of its synthesis.
+    """
+
+    n: Count | None = None
+    n1: Count | None = None
+    n2: Count | None = None
+    mean_change: Number | None = None
+    sd_change: Number | None = None
+    se_change: Number | None = None
+    m1: Number | None = None
+    sd1: Number | None = None
+    se1: Number | None = None
+    m2: Number | None = None
+    sd2: Number | None = None
+    se2: Number | None = None
+    t: Number | None = None
+    df: Number | None = None
+    F: Number | None = None
+    df1: Number | None = None
+    df2: Number | None = None
+    p: Number | None = None
+    r: Number | None = None
+    d: Number | None = None
+    d_se: Number | None = None
+    d_ci: Interval | None = None
+    yi: Number | None = None
+    vi: Number | None = None
+    sei: Number | None = None
+
+
+class Counts(Strict):
+    """People or episodes counted (kind `counts`).
+
+    `better, same, worse`: by direction of change. `events1, n1, events2, n2`: events in two groups;
+    `events1, n1` alone: in one. `share_*` of `episodes`: printed shares.
+    """
+
+    better: Count | None = None
+    same: Count | None = None
+    worse: Count | None = None
+    events1: Count | None = None
+    n1: Count | None = None
+    events2: Count | None = None
+    n2: Count | None = None
+    share_better: Number | None = None
+    share_same: Number | None = None
+    share_worse: Number | None = None
+    episodes: Count | None = None
+
+
+_VERDICT = re.compile(r"^\s*p\s*(<|<=|≤|>|>=|≥)\s*(0?\.\d+)\s*$", re.IGNORECASE)
+
+
+class Reported(Strict):
+    """What a paper says when it prints no usable number (kinds `bounds` and `direction`).
+
+    `sign` is a word of the outcome's family (better, worse, no different ...); `verdict` is
+    "p < .05", "p > .05" or "n.s."; `alpha` and `sided` say which critical value it was held against.
+    """
+
+    sign: Text | None = None
+    verdict: Text | None = None
+    alpha: Number | None = None
+    sided: Literal[1, 2] = 2
+    n: Count | None = None
+    n1: Count | None = None
+    n2: Count | None = None
+    t: Number | None = None
+    df: Number | None = None
+    F: Number | None = None
+    df1: Number | None = None
+    df2: Number | None = None
+    p: Number | None = None
+
+    @field_validator("verdict")
+    @classmethod
+    def _known_verdict(cls, verdict: str | None) -> str | None:
+        if (
+            verdict is not None
+            and verdict.strip().lower() not in ("n.s.", "ns")
+            and not _VERDICT.match(verdict)
+        ):
+            raise PydanticCustomError(
+                "verdict",
+                '"{verdict}" is not a verdict',
+                {"verdict": verdict, "fix": "write p < .05, p > .05 or n.s."},
+            )
+        return verdict
+
+    @property
+    def significant(self) -> bool | None:
+        """True for "p < a", False for "p > a" and "n.s.", None without a verdict."""
+        if self.verdict is None:
+            return None
+        found = _VERDICT.match(self.verdict)
+        return bool(found) and found is not None and found[1] in ("<", "<=", "≤")
+
+    @property
+    def level(self) -> float | None:
+        """The alpha of the verdict; .05 when "n.s." names none."""
+        if self.verdict is None:
+            return None
+        found = _VERDICT.match(self.verdict)
+        return float(found[2]) if found else self.alpha if self.alpha is not None else 0.05
+
+
+class Shared(Strict):
+    """Properties that may stand on a study, a sample or an effect; the innermost counts."""
+
+    country: Text | None = None
+    population: Text | None = None
+    design: Text | None = None
+    test: Text | None = None
+    evidence: Literal["direct", "indirect"] | None = None
+    overlap_group: Text | None = None
+    partition: Text | None = None
+    outcome: Text | None = None
+    measured: Text | None = None
+    n: Count | None = None
+    n1: Count | None = None
+    n2: Count | None = None
+    source: Source | None = None
+    note: Text | None = None
+    moderators: dict[str, Any] = Field(default_factory=dict)
+
+
+class Effect(Shared):
+    """One result of one sample."""
+
+    id: Text
+    kind: Kind | None = None
+    numbers: Numbers | None = None
+    counts: Counts | None = None
+    reported: Reported | None = None
+    exclude: Text | None = None
+    waive: tuple[Waiver, ...] = ()
+
+
+class Sample(Shared):
+    """People; the same `id` always means the same people."""
+
+    id: Text
+    enrolled: Count | None = None
+    effects: tuple[Effect, ...]
+
+
+class Study(Shared):
+    """A report and the samples in it.
+
+    `cite` is the work in which the numbers were read. When that is a secondary source, `report` names
+    the study they come from, so that nineteen trials read in one review count as nineteen reports.
+    """
+
+    cite: Text
+    label: Text
+    report: Text | None = None
+    report_doi: Text | None = None
+    year: int | None = None
+    samples: tuple[Sample, ...]
+
+
+class StudyFile(Strict):
+    """studies.yaml as a whole."""
+
+    schema_: Literal["catharsis/studies@1"] = Field(alias="schema")
+    studies: tuple[Study, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _an_empty_list_is_fine(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("studies", 0) is None:
+            return {**data, "studies": []}
+        return data

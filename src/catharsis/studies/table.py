@@ -1,0 +1,461 @@
+"""The effect-size table: one row per effect, every cell with its place in the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catharsis.errors import At, InputError, InputErrors, did_you_mean
+from catharsis.references.library import Library
+from catharsis.studies.dictionary import Dictionary
+from catharsis.studies.schema import (
+    Counts,
+    Effect,
+    Kind,
+    Numbers,
+    Reported,
+    Sample,
+    Shared,
+    Source,
+    Study,
+    StudyFile,
+    Waiver,
+)
+from catharsis.studies.validation import validate
+from catharsis.studies.yaml_source import Path_, YamlSource, read_yaml
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARED_CELLS = (
+    "country", "population", "design", "test", "evidence", "overlap_group", "partition", "outcome", "measured", "n", "n1", "n2", "note",
+)  # fmt: skip
+NUMBER_CELLS = tuple(Numbers.model_fields)
+COUNT_CELLS = tuple(Counts.model_fields)
+SOURCE_CELLS = tuple(Source.model_fields)
+STATISTIC_CELLS = ("t", "df", "F", "df1", "df2", "p")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One effect with everything it inherits.
+
+    Attributes
+    ----------
+    cells : dict
+        Column to value; absent cells are not there.
+    places : dict
+        Column to the place in the file that the value comes from.
+    at : At
+        Where the effect begins.
+    waived : tuple of Waiver
+        Findings that a person lets stand.
+    """
+
+    cells: Mapping[str, Any]
+    places: Mapping[str, At]
+    at: At
+    waived: tuple[Waiver, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The effect's id."""
+        return str(self.cells["effect"])
+
+    def get(self, column: str, default: Any = None) -> Any:
+        """The value of a cell, or `default` when it is absent."""
+        return self.cells.get(column, default)
+
+    def has(self, *columns: str) -> bool:
+        """Whether all these cells are filled."""
+        return all(column in self.cells for column in columns)
+
+    def place(self, column: str) -> At:
+        """Where a cell stands; the effect's first line when it is absent."""
+        return self.places.get(column, self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTable:
+    """All effects of an analysis.
+
+    Attributes
+    ----------
+    file : str
+        The file as the user named it.
+    rows : tuple of Row
+        In file order.
+    dictionary : Dictionary
+        Outcomes and moderators.
+    """
+
+    file: str
+    rows: tuple[Row, ...]
+    dictionary: Dictionary
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def frame(self) -> pd.DataFrame:
+        """One row per effect, indexed by effect id; absent cells are missing values.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns as in `COLUMNS`, then the moderators in dictionary order. Numbers are as printed;
+            `sign` is +1, 0 or -1 in the direction of the family's positive word.
+        """
+        import pandas as pd
+
+        columns = [*COLUMNS, *(name for name in self.dictionary.moderators if name not in COLUMNS)]
+        data = {column: [row.get(column) for row in self.rows] for column in columns}
+        frame = pd.DataFrame(data, index=pd.Index([row.id for row in self.rows], name="id"))
+        numeric = {
+            name for name, moderator in self.dictionary.moderators.items() if moderator.kind == "number"
+        }
+        for column in columns:
+            if column in NUMERIC or column in numeric:
+                frame[column] = pd.to_numeric(frame[column])
+        return frame
+
+
+COLUMNS: tuple[str, ...] = (
+    "effect", "study", "cite", "report", "year", "sample", "overlap_group", "partition", "country", "population",
+    "design", "test", "evidence", "family", "outcome", "contrast", "measured", "kind",
+    *(cell for cell in NUMBER_CELLS if cell not in ("d_ci",)), "d_low", "d_high", "enrolled",
+    "better", "same", "worse", "events1", "events2", "share_better", "share_same", "share_worse", "episodes",
+    "sign", "significant", "alpha", "sided",
+    *(f"source_{cell}" for cell in SOURCE_CELLS), "exclude", "note",
+)  # fmt: skip
+NUMERIC = {
+    *NUMBER_CELLS, "d_low", "d_high", "enrolled", "better", "same", "worse", "events1", "events2",
+    "share_better", "share_same", "share_worse", "episodes", "sign", "alpha", "sided", "year",
+}  # fmt: skip
+
+
+def read_studies(
+    path: str | Path, dictionary: Dictionary | None = None, library: Library | None = None
+) -> StudyTable:
+    """Read studies.yaml.
+
+    Parameters
+    ----------
+    path : str or Path
+        The table.
+    dictionary : Dictionary, optional
+        Outcomes and moderators; by default those of the analysis.yaml beside the table.
+    library : Library, optional
+        When given, every `cite` must be one of its keys.
+
+    Returns
+    -------
+    StudyTable
+
+    Raises
+    ------
+    InputErrors
+        Every problem of the file, each with line, reason and cure.
+    """
+    source = read_yaml(path)
+    if dictionary is None:
+        dictionary = read_dictionary(Path(path).parent / "analysis.yaml")
+    problems: list[InputError] = []
+    data = _set_moderators_apart(source, dictionary, problems)
+    try:
+        file = validate(StudyFile, source, data, tuple(dictionary.moderators))
+    except InputErrors as found:
+        raise InputErrors([*problems, *found.problems]) from None
+    rows = [
+        _row(source, dictionary, file, (i, j, k), problems)
+        for i, study in enumerate(file.studies)
+        for j, sample in enumerate(study.samples)
+        for k in range(len(sample.effects))
+    ]
+    problems += _repeated_ids(rows)
+    if library is not None:
+        problems += _unknown_keys(rows, library)
+    if problems:
+        raise InputErrors(problems)
+    return StudyTable(source.file, tuple(rows), dictionary)
+
+
+def read_dictionary(path: str | Path) -> Dictionary:
+    """The outcomes, families and moderators that an analysis.yaml declares."""
+    source = read_yaml(path)
+    data = source.data if isinstance(source.data, dict) else {}
+    wanted = {key: data[key] for key in ("families", "outcomes", "moderators") if data.get(key) is not None}
+    return validate(Dictionary, source, wanted)
+
+
+def _set_moderators_apart(source: YamlSource, dictionary: Dictionary, problems: list[InputError]) -> Any:
+    """Move declared moderators into `moderators` and check their cells against the dictionary."""
+
+    def level(entry: Any, path: Path_) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        plain = {
+            key: value
+            for key, value in entry.items()
+            if key not in dictionary.moderators or key in Shared.model_fields
+        }
+        found = {key: entry[key] for key in entry if key in dictionary.moderators and entry[key] is not None}
+        for key, value in found.items():
+            problems.extend(_moderator_problems(source.at((*path, key)), key, value, dictionary))
+        moderators = {key: value for key, value in found.items() if key not in Shared.model_fields}
+        if moderators:
+            plain["moderators"] = moderators
+        for child in ("studies", "samples", "effects"):
+            if isinstance(plain.get(child), list):
+                plain[child] = [level(item, (*path, child, i)) for i, item in enumerate(plain[child])]
+        return plain
+
+    return level(source.data, ())
+
+
+def _moderator_problems(at: At, key: str, value: Any, dictionary: Dictionary) -> list[InputError]:
+    moderator = dictionary.moderators[key]
+    if moderator.kind == "factor" and str(value) not in (moderator.levels or {}):
+        return [
+            InputError(
+                at,
+                f'"{value}" is not a level of {key}',
+                "the levels are declared in analysis.yaml, so that a misspelling cannot become a new group",
+                did_you_mean(str(value), list(moderator.levels or {})),
+                "unknown-level",
+            )
+        ]
+    if moderator.kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        return [
+            InputError(
+                at,
+                f'{key} is "{value}"',
+                f"it is a number of {moderator.unit}",
+                "write the digits, or leave it out",
+                "number",
+            )
+        ]
+    return []
+
+
+def _row(
+    source: YamlSource,
+    dictionary: Dictionary,
+    file: StudyFile,
+    where: tuple[int, int, int],
+    problems: list[InputError],
+) -> Row:
+    """One effect with what it inherits from its sample and study."""
+    i, j, k = where
+    study, sample = file.studies[i], file.studies[i].samples[j]
+    effect = sample.effects[k]
+    here: Path_ = ("studies", i, "samples", j, "effects", k)
+    levels: list[tuple[Shared, Path_]] = [(study, here[:2]), (sample, here[:4]), (effect, here)]
+    cells: dict[str, Any] = {}
+    places: dict[str, At] = {}
+
+    def put(column: str, value: Any, path: Path_) -> None:
+        if value is not None:
+            cells[column], places[column] = value, source.at(path)
+
+    _put_names(put, study, sample, effect, here)
+    for entry, path in levels:
+        for column in SHARED_CELLS:
+            put(column, getattr(entry, column), (*path, column))
+        for column, value in entry.moderators.items():
+            put(
+                column,
+                str(value) if dictionary.moderators[column].kind == "factor" else value,
+                (*path, column),
+            )
+        for column in SOURCE_CELLS if entry.source else ():
+            put(f"source_{column}", getattr(entry.source, column), (*path, "source", column))
+    _put_outcome(put, cells, places, dictionary, problems, source.at(here))
+    _put_numbers(put, effect, here)
+    _put_report(put, effect, here, cells, dictionary, problems, source)
+    cells.setdefault("overlap_group", cells["report"])
+    cells["kind"] = _kind(effect, cells, source.at((*here, "kind")), problems)
+    return Row(cells, places, source.at(here), effect.waive)
+
+
+def _put_names(put: Any, study: Study, sample: Sample, effect: Effect, here: Path_) -> None:
+    put("effect", effect.id, (*here, "id"))
+    put("study", study.label, (*here[:2], "label"))
+    put("cite", study.cite, (*here[:2], "cite"))
+    put("report", study.report or study.cite, (*here[:2], "report" if study.report else "cite"))
+    put("year", study.year, (*here[:2], "year"))
+    put("sample", sample.id, (*here[:4], "id"))
+    put("enrolled", sample.enrolled, (*here[:4], "enrolled"))
+    put("exclude", effect.exclude, (*here, "exclude"))
+
+
+def _put_outcome(
+    put: Any,
+    cells: dict[str, Any],
+    places: dict[str, At],
+    dictionary: Dictionary,
+    problems: list[InputError],
+    at: At,
+) -> None:
+    key = cells.get("outcome")
+    if key is None:
+        problems.append(
+            InputError(
+                at,
+                f"effect {cells['effect']} has no outcome",
+                "without one nobody knows what the numbers measure",
+                "add outcome: with one of " + ", ".join(dictionary.outcomes),
+                "missing-outcome",
+            )
+        )
+    elif key not in dictionary.outcomes:
+        problems.append(
+            InputError(
+                places["outcome"],
+                f'no outcome is called "{key}"',
+                "outcomes are declared once, in analysis.yaml, with their unit and direction",
+                did_you_mean(key, list(dictionary.outcomes)),
+                "unknown-outcome",
+            )
+        )
+    else:
+        outcome = dictionary.outcomes[key]
+        cells["family"] = outcome.family
+        cells["contrast"] = outcome.contrast or key
+        cells.setdefault("measured", outcome.measured or outcome.label)
+
+
+def _put_numbers(put: Any, effect: Effect, here: Path_) -> None:
+    for block, names in ((effect.numbers, NUMBER_CELLS), (effect.counts, COUNT_CELLS)):
+        if block is None:
+            continue
+        key = "numbers" if isinstance(block, Numbers) else "counts"
+        for name in names:
+            if name == "d_ci" and (interval := getattr(block, name)) is not None:
+                put("d_low", interval[0], (*here, key, name, 0))
+                put("d_high", interval[1], (*here, key, name, 1))
+            elif name != "d_ci":
+                put(name, getattr(block, name), (*here, key, name))
+
+
+def _put_report(
+    put: Any,
+    effect: Effect,
+    here: Path_,
+    cells: dict[str, Any],
+    dictionary: Dictionary,
+    problems: list[InputError],
+    source: YamlSource,
+) -> None:
+    report: Reported | None = effect.reported
+    if report is None:
+        return
+    for name in ("n", "n1", "n2", *STATISTIC_CELLS):
+        put(name, getattr(report, name), (*here, "reported", name))
+    put("significant", report.significant, (*here, "reported", "verdict"))
+    put("alpha", report.level, (*here, "reported", "alpha" if report.alpha is not None else "verdict"))
+    if report.verdict is not None:
+        put("sided", report.sided, (*here, "reported", "sided"))
+    if report.sign is None or cells.get("outcome") not in dictionary.outcomes:
+        return
+    words = dictionary.family_of(cells["outcome"]).words
+    flip = dictionary.orientation(cells["outcome"])
+    signs = {
+        words.positive: 1, words.negative: -1, words.none: 0, "none": 0, "0": 0,
+        "higher": flip, "lower": -flip, "+": flip, "-": -flip, "1": flip, "-1": -flip,
+    }  # fmt: skip
+    sign = signs.get(report.sign)
+    if sign is None:
+        problems.append(
+            InputError(
+                source.at((*here, "reported", "sign")),
+                f'"{report.sign}" is not a direction of {cells["outcome"]}',
+                "directions are counted, so each needs one agreed word",
+                did_you_mean(report.sign, [words.positive, words.negative, words.none, "higher", "lower"]),
+                "unknown-sign",
+            )
+        )
+    else:
+        put("sign", sign, (*here, "reported", "sign"))
+
+
+def _kind(effect: Effect, cells: dict[str, Any], at: At, problems: list[InputError]) -> Kind:
+    """The kind that the filled cells carry, or the lesser one that the row asks for."""
+    can: list[Kind] = ["none"]
+    if effect.reported is not None and "sign" in cells:
+        can.append("direction")
+    if (
+        effect.reported is not None
+        and "significant" in cells
+        and (cells.get("n") or (cells.get("n1") and cells.get("n2")))
+    ):
+        can.append("bounds")
+    if effect.counts is not None:
+        can.append("counts")
+    if effect.numbers is not None:
+        can.append("estimate")
+    if effect.kind is None:
+        return can[-1]
+    if effect.kind not in can:
+        problems.append(
+            InputError(
+                at,
+                f"effect {effect.id} is called {effect.kind}, but its cells carry only {can[-1]}",
+                "no kind of evidence is turned into another",
+                "fill " + NEEDS[effect.kind] + ", or delete the line kind:",
+                "kind",
+            )
+        )
+    return effect.kind
+
+
+NEEDS: dict[Kind, str] = {
+    "estimate": "numbers:",
+    "counts": "counts:",
+    "bounds": "reported: with sign, verdict and n",
+    "direction": "reported: with a sign",
+    "none": "nothing",
+}
+
+
+def _repeated_ids(rows: list[Row]) -> list[InputError]:
+    seen: dict[str, Row] = {}
+    problems = []
+    for row in rows:
+        if row.id in seen:
+            problems.append(
+                InputError(
+                    row.place("effect"),
+                    f'the effect id "{row.id}" stands twice (first at {seen[row.id].place("effect")})',
+                    "results and claims refer to effects by their id",
+                    "give this effect an id of its own",
+                    "duplicate-id",
+                )
+            )
+        seen.setdefault(row.id, row)
+    return problems
+
+
+def _unknown_keys(rows: list[Row], library: Library) -> list[InputError]:
+    problems = {}
+    for row in rows:
+        if row.get("cite") not in library:
+            at = row.place("cite")
+            problems[at] = InputError(
+                at,
+                f'no reference has the key "{row.get("cite")}"',
+                "every row must name the paper it came from",
+                library.suggest(str(row.get("cite"))),
+                "unknown-cite",
+            )
+    return list(problems.values())
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
