@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
+
+MANY = 100  # problems of one kind after which a reader stops: nobody mends more in one sitting
 
 
 class CatharsisError(Exception):
@@ -73,8 +76,34 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     --------
     >>> did_you_mean("cuontry", ["country", "population"])
     'did you mean "country"?'
+    >>> did_you_mean("x", [])
+    'there is nothing to choose from'
     """
-    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    if not known:
+        return "there is nothing to choose from"
+    close = get_close_matches(word, known, n=1, cutoff=0.6) if len(word) <= 80 else []
     if close:
         return f'did you mean "{close[0]}"?'
-    return "use one of: " + ", ".join(known) if known else "there is nothing to choose from"
+    rest = len(known) - 25
+    return "use one of: " + ", ".join(known[:25]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shown(value: Any) -> str:
+    """A value of an input as a message shows it: text between quotes, on one line, never long.
+
+    Examples
+    --------
+    >>> print(shown("two\\nlines"), shown(True), shown(None), shown([1, 2]), shown(0.5))
+    "two lines" true nothing a list 0.5
+    """
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a block"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = " ".join(str(value).split())
+    text = text if len(text) <= 80 else text[:77] + "..."
+    return f'"{text}"' if isinstance(value, str) else text

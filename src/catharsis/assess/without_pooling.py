@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.special import bdtr, betaincinv
@@ -15,8 +16,8 @@ class SignTest:
 
     Attributes
     ----------
-    positive, negative, none : int
-        Votes; `none` takes no part in the test.
+    positive, negative, none, mixed : int
+        Votes; those for "no difference" and those of groups that say both take no part in the test.
     p : float
         Two-sided exact p; nan without a decided vote.
     share, low, high : float
@@ -26,6 +27,7 @@ class SignTest:
     positive: int
     negative: int
     none: int
+    mixed: int
     p: float
     share: float
     low: float
@@ -42,13 +44,13 @@ class SignTest:
         return min(1.0, 2.0 ** (1 - self.decided)) if self.decided else float("nan")
 
 
-def sign_test(positive: int, negative: int, none: int = 0, level: float = 0.95) -> SignTest:
+def sign_test(positive: int, negative: int, none: int = 0, mixed: int = 0, level: float = 0.95) -> SignTest:
     """Exact binomial test of equally many positive and negative votes.
 
     Parameters
     ----------
-    positive, negative, none : int
-        Votes.
+    positive, negative, none, mixed : int
+        Votes; the last two are reported and take no part.
     level : float
         Probability of the (Clopper-Pearson) interval for the share of positive votes.
 
@@ -68,26 +70,36 @@ def sign_test(positive: int, negative: int, none: int = 0, level: float = 0.95) 
     """
     n = positive + negative
     if n == 0:
-        return SignTest(positive, negative, none, float("nan"), float("nan"), float("nan"), float("nan"))
+        return SignTest(positive, negative, none, mixed, float("nan"), float("nan"), float("nan"), float("nan"))
     p = min(1.0, 2 * float(bdtr(min(positive, negative), n, 0.5)))
     tail = (1 - level) / 2
     low = float(betaincinv(positive, n - positive + 1, tail)) if positive else 0.0
     high = float(betaincinv(positive + 1, n - positive, 1 - tail)) if negative else 1.0
-    return SignTest(positive, negative, none, p, positive / n, low, high)
+    return SignTest(positive, negative, none, mixed, p, positive / n, low, high)
 
 
-def votes(groups: Iterable[Hashable], signs: Iterable[int]) -> dict[Hashable, int]:
-    """One vote per group: the sign of the sum of its signs, so that opposite signs cancel to 0.
+Vote = Literal["positive", "negative", "none", "mixed"]
+
+
+def votes(groups: Iterable[Hashable], signs: Iterable[int]) -> dict[Hashable, Vote]:
+    """One vote per group: the majority of its decided signs, "mixed" when they balance, "none" when all are 0.
 
     Examples
     --------
-    >>> votes(["a", "a", "b"], [1, -1, -1])
-    {'a': 0, 'b': -1}
+    >>> votes(["a", "a", "b", "c"], [1, -1, -1, 0])
+    {'a': 'mixed', 'b': 'negative', 'c': 'none'}
     """
-    total: dict[Hashable, int] = {}
+    held: dict[Hashable, list[int]] = {}
     for group, sign in zip(groups, signs, strict=True):
-        total[group] = total.get(group, 0) + sign
-    return {group: int(np.sign(value)) for group, value in total.items()}
+        held.setdefault(group, []).append(sign)
+    return {group: _vote(found) for group, found in held.items()}
+
+
+def _vote(signs: Sequence[int]) -> Vote:
+    total = sum(signs)
+    if total:
+        return "positive" if total > 0 else "negative"
+    return "mixed" if any(signs) else "none"
 
 
 def holm(p: Sequence[float]) -> list[float]:

@@ -185,7 +185,9 @@ def make_blocks(
         shared = [(code[rows][:, :, None] == code[rows][:, None, :]).astype(float) for _, code in factors]
         K = np.array(shared).reshape(len(factors), len(chosen), size, size)
         stacks.append(Stack(rows, np.array([V[j] for j in chosen]), K))
-    return Blocks(np.asarray(y, dtype=float), np.asarray(X, dtype=float), tuple(stacks), tuple(name for name, _ in factors))
+    return Blocks(
+        np.asarray(y, dtype=float), np.asarray(X, dtype=float), tuple(stacks), tuple(name for name, _ in factors)
+    )
 
 
 def _connected(k: int, factors: Sequence[IntArray], tied: Sequence[IntArray]) -> list[IntArray]:

@@ -79,9 +79,7 @@ def _data(
             return effects, variances, intercept_only(len(effects)), labels
         matrix = np.asarray(X, dtype=float)
         if matrix.ndim != 2 or len(matrix) != len(effects):
-            raise ModelError(
-                f"X has shape {matrix.shape}; it needs one row for each of the {len(effects)} effects"
-            )
+            raise ModelError(f"X has shape {matrix.shape}; it needs one row for each of the {len(effects)} effects")
         terms = (
             "intercept" if np.all(matrix[:, 0] == 1) else "x1",
             *(f"x{i + 1}" for i in range(1, matrix.shape[1])),
@@ -99,6 +97,8 @@ def _data(
             raise ModelError(
                 f'the data have no column "{column}": {did_you_mean(column, [str(c) for c in data.columns])}'
             )
+    if len(data) == 0:
+        raise ModelError("there are no effects to combine")
     variances = _vector(data[vi] if isinstance(vi, str) else vi, "vi")
     return (
         _vector(data[left], left),
@@ -146,22 +146,16 @@ def random_factors(random: str | None, data: pd.DataFrame | None, k: int) -> lis
         for name in (word.strip() for word in part.split("/")):
             if data is None or name not in data.columns:
                 known = [] if data is None else [str(column) for column in data.columns]
-                raise ModelError(
-                    f'the random factor "{name}" is not a column of the data: {did_you_mean(name, known)}'
-                )
+                raise ModelError(f'the random factor "{name}" is not a column of the data: {did_you_mean(name, known)}')
             if data[name].isna().any():
-                raise ModelError(
-                    f"the random factor {name} is missing in {int(data[name].isna().sum())} rows"
-                )
+                raise ModelError(f"the random factor {name} is missing in {int(data[name].isna().sum())} rows")
             if name in dict(found):
                 raise ModelError(f'the random factor "{name}" is named twice in "{random}"')
             inside = [(*outer, value) for outer, value in zip(inside, data[name], strict=True)]
             found.append((name, codes(inside)))
     for name, code in found:
         if len(set(code.tolist())) < 2:
-            raise ModelError(
-                f"the random factor {name} has one level only, so its variance cannot be estimated"
-            )
+            raise ModelError(f"the random factor {name} has one level only, so its variance cannot be estimated")
     return found
 
 
@@ -175,9 +169,7 @@ def sampling_blocks(V: Any, k: int) -> list[tuple[IntArray, FloatArray]]:
     """
     if isinstance(V, np.ndarray):
         if V.shape != (k, k):
-            raise ModelError(
-                f"V has shape {V.shape}; it needs one row and one column for each of the {k} effects"
-            )
+            raise ModelError(f"V has shape {V.shape}; it needs one row and one column for each of the {k} effects")
         found = split_covariance(V)
     else:
         found = [(np.asarray(rows, dtype=np.int64), np.asarray(block, dtype=float)) for rows, block in V]

@@ -28,7 +28,7 @@ class Design:
     factors : dict
         Factor name to its levels, the reference level first.
     columns : dict
-        Moderator name to the positions of its columns in X.
+        Moderator name to the positions of its main-effect columns in X.
     """
 
     X: FloatArray
@@ -43,7 +43,10 @@ def intercept_only(k: int) -> Design:
 
 
 def design_matrix(
-    formula: str, frame: pd.DataFrame, reference: Mapping[str, str] | None = None, levels: Mapping[str, Sequence[str]] | None = None
+    formula: str,
+    frame: pd.DataFrame,
+    reference: Mapping[str, str] | None = None,
+    levels: Mapping[str, Sequence[str]] | None = None,
 ) -> Design:
     """Build the model matrix of a formula with treatment contrasts.
 
@@ -88,13 +91,19 @@ def design_matrix(
         raise ModelError(f'the formula "{formula}" cannot be read: {problem}') from None
     for name in wanted:
         if name not in frame.columns:
-            raise ModelError(f'the formula "{formula}" names "{name}": {did_you_mean(name, [str(c) for c in frame.columns])}')
+            raise ModelError(
+                f'the formula "{formula}" names "{name}": {did_you_mean(name, [str(c) for c in frame.columns])}'
+            )
         empty = frame.index[frame[name].isna()]
         if len(empty):
             rows = ", ".join(str(row) for row in empty[:5])
-            raise ModelError(f"{name} is missing in {len(empty)} of {len(frame)} rows ({rows}): fill the cells or narrow the rows")
+            raise ModelError(
+                f"{name} is missing in {len(empty)} of {len(frame)} rows ({rows}): fill the cells or narrow the rows"
+            )
     data = frame[wanted].copy()
-    factors = {name: _levels(data[name], name, reference or {}, levels or {}) for name in wanted if _is_factor(data[name])}
+    factors = {
+        name: _levels(data[name], name, reference or {}, levels or {}) for name in wanted if _is_factor(data[name])
+    }
     import pandas as pd
 
     for name, order in factors.items():
@@ -104,15 +113,21 @@ def design_matrix(
     matrix = parsed.get_model_matrix(data, output="pandas")
     X = np.ascontiguousarray(np.asarray(matrix, dtype=float))
     terms = tuple(_term(str(column)) for column in matrix.columns)
+    if not np.isfinite(X).all():
+        bad = int(np.argmin(np.isfinite(X).all(axis=0)))
+        raise ModelError(f"the moderator column {terms[bad]} holds a value that is not finite")
     refuse_collinear(X, terms)
-    columns = {
-        name: tuple(i for i, term in enumerate(terms) if term == name or term.startswith(f"{name}[")) for name in wanted
-    }
+    columns = {name: tuple(i for i, term in enumerate(terms) if _belongs(term, name)) for name in wanted}
     return Design(X, terms, factors, columns)
 
 
+def _belongs(term: str, name: str) -> bool:
+    """Whether a column is a main effect of a moderator."""
+    return term == name or (term.startswith(f"{name}[") and ":" not in term)
+
+
 def _is_factor(column: pd.Series) -> bool:
-    return not (column.dtype.kind in "iuf")
+    return column.dtype.kind not in "iuf"
 
 
 def _levels(
@@ -145,8 +160,15 @@ def refuse_collinear(X: FloatArray, terms: Sequence[str]) -> None:
     scale = np.linalg.norm(X, axis=0)
     if np.any(scale == 0):
         raise ModelError(f"the moderator column {terms[int(np.argmin(scale))]} is zero in every row")
-    if np.linalg.matrix_rank(X / scale) < X.shape[1]:
-        raise ModelError("the moderators repeat each other (collinear columns: " + ", ".join(terms) + "); drop one")
+    k, p = X.shape
+    if k < p or np.linalg.matrix_rank(X / scale) == p:  # too few rows is another error, with its own words
+        return
+    for j in range(1, p):
+        if np.linalg.matrix_rank(X[:, : j + 1] / scale[: j + 1]) <= j:
+            if np.all(X[:, j] == X[0, j]):
+                raise ModelError(f"the moderator column {terms[j]} is {X[0, j]:g} in every row, so it explains nothing")
+            others = ", ".join(terms[:j])
+            raise ModelError(f"the moderator column {terms[j]} repeats what {others} already say; drop one of them")
 
 
 def codes(labels: Sequence[object]) -> IntArray:

@@ -56,7 +56,7 @@ class Moments:
 
     @property
     def ytWy(self) -> float:
-        """y'Wy."""
+        """Y'Wy."""
         return float(self.triangle[:, -1] @ self.triangle[:, -1])
 
     @property
@@ -79,7 +79,7 @@ class Moments:
 
 def covariance(stack: Stack, theta: FloatArray) -> FloatArray:
     """M of each block in a stack, (b, n, n)."""
-    return stack.V + np.einsum("s,sbij->bij", theta, stack.K)
+    return np.asarray(stack.V + np.einsum("s,sbij->bij", theta, stack.K), dtype=np.float64)
 
 
 def moments(blocks: Blocks, theta: FloatArray) -> Moments:
@@ -111,7 +111,7 @@ def _factor(M: FloatArray) -> FloatArray:
         return np.asarray(np.linalg.cholesky(M))
     except np.linalg.LinAlgError:
         raise ModelError(
-            "the covariance of the effects is not positive definite: check V (a correlation above 1, a variance of zero?)"
+            "the covariance of the effects is not positive definite: check V (a correlation above 1, a zero?)"
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -273,7 +273,9 @@ class Fit:
         return heterogeneity.tau2_interval(self.blocks.y, self.vi, self.blocks.X, level or self.level)
 
     # -- predictions ----------------------------------------------------------------------------
-    def predict(self, x: Sequence[float] | None = None, level: float | None = None, pi_df: float | None = None) -> Prediction:
+    def predict(
+        self, x: Sequence[float] | FloatArray | None = None, level: float | None = None, pi_df: float | None = None
+    ) -> Prediction:
         """Average effect and prediction interval at one row of the model matrix.
 
         Parameters
@@ -324,19 +326,17 @@ class Fit:
         pandas.DataFrame
             Index: levels but the reference; columns estimate, se, low, high, p.
         """
-        columns = list(self.design.columns[factor])
-        low, high = self.interval()
         import pandas as pd
 
+        first, *others = self._levels(factor)
+        rows = np.array([self._row_at(factor, level) - self._row_at(factor, first) for level in others])
+        estimate = rows @ self.beta
+        se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.cov, rows))
+        reach = critical_value(self.level, self.df) * se
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = two_sided_p(estimate / se, self.df)
         return pd.DataFrame(
-            {
-                "estimate": self.beta[columns],
-                "se": self.se[columns],
-                "low": low[columns],
-                "high": high[columns],
-                "p": two_sided_p(self.statistic, self.df)[columns],
-            },
-            index=list(self._levels(factor)[1:]),
+            {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach, "p": p}, index=others
         )
 
     def blup(self) -> tuple[FloatArray, FloatArray]:
@@ -354,6 +354,9 @@ class Fit:
 
         if len(cluster) != self.nobs:
             raise ModelError(f"cluster has {len(cluster)} labels for {self.nobs} effects")
+        absent = sum(label is None or label != label for label in cluster)  # nan is the one value unequal to itself
+        if absent:
+            raise ModelError(f"cluster is missing for {absent} of {self.nobs} effects")
         return robust(self.blocks, self.theta, self.design.terms, codes(cluster), type, self.level)
 
     @property
@@ -379,11 +382,17 @@ class Fit:
 
     def _levels(self, factor: str) -> tuple[str, ...]:
         if factor not in self.design.factors:
-            raise ModelError(f'"{factor}" is not a factor of this model: {did_you_mean(factor, list(self.design.factors))}')
+            raise ModelError(
+                f'"{factor}" is not a factor of this model: {did_you_mean(factor, list(self.design.factors))}'
+            )
+        if any(":" in term and f"{factor}[" in term for term in self.design.terms):
+            raise ModelError(
+                f"{factor} interacts with another moderator: its levels have no single mean; use predict(x)"
+            )
         return self.design.factors[factor]
 
     def _row_at(self, factor: str, level: str) -> FloatArray:
-        row = self.blocks.X.mean(axis=0)
+        row: FloatArray = self.blocks.X.mean(axis=0)
         for position in self.design.columns[factor]:
             row[position] = float(self.design.terms[position] == f"{factor}[{level}]")
         return row
@@ -451,7 +460,7 @@ def fit(
     --------
     >>> model = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
     >>> model.params.round(4).to_dict(), round(model.tau2, 4)
-    ({'intercept': 0.4456}, 0.1258)
+    ({'intercept': 0.441}, 0.1225)
     """
     given = read_data(formula, data, yi, vi, X, reference, levels)
     effects, variances, design, labels = given.yi, given.vi, given.design, given.labels
@@ -463,7 +472,9 @@ def fit(
     if random is None and tied is None:
         return _univariate(effects, variances, design, labels, method, _test(test or "knha"), level, notes)
     if test in ("knha", "adhoc"):
-        raise ModelError(f"{test} belongs to univariate models; with random factors use test='z' and robust(cluster, 'CR2')")
+        raise ModelError(
+            f"{test} belongs to univariate models; with random factors use test='z' and robust(cluster, 'CR2')"
+        )
     if random is None:
         method = "EE"
     elif method not in ("REML", "ML"):
@@ -480,7 +491,14 @@ def _test(test: str) -> Test:
 
 
 def _univariate(
-    yi: FloatArray, vi: FloatArray, design: Design, labels: tuple[str, ...], method: str, test: Test, level: float, notes: list[str]
+    yi: FloatArray,
+    vi: FloatArray,
+    design: Design,
+    labels: tuple[str, ...],
+    method: str,
+    test: Test,
+    level: float,
+    notes: list[str],
 ) -> Fit:
     if method not in heterogeneity.ESTIMATORS:
         raise ModelError(f'there is no method "{method}": {did_you_mean(method, list(heterogeneity.ESTIMATORS))}')
@@ -494,7 +512,9 @@ def _univariate(
     tau2 = heterogeneity.ESTIMATORS[method](yi, vi, X)
     scale = knapp_hartung_scale(yi, vi, X, tau2, test == "adhoc") if test in ("knha", "adhoc") else 1.0
     if test == "knha" and scale < 1:
-        notes.append("the Knapp-Hartung factor is below 1, so this interval is narrower than the normal one; adhoc prevents that")
+        notes.append(
+            "the Knapp-Hartung factor is below 1, so this interval is narrower than the normal one; adhoc prevents that"
+        )
     if scale == 0:
         notes.append("all effects are identical: the Knapp-Hartung standard error is zero")
     if tau2 == 0 and method not in ("EE", "FE"):
@@ -503,8 +523,8 @@ def _univariate(
     found = moments(blocks, np.array([tau2]))
     return Fit(
         beta=found.beta(), cov=scale * found.cov(), df=float(k - p) if test != "z" else float("inf"), tau2=tau2,
-        sigma2={"effect": tau2}, scale=scale, method=method, test=test, level=level, design=design, blocks=blocks, vi=vi,
-        labels=labels, llf=log_likelihood(blocks, found, method != "ML") if k > p else float("nan"),
+        sigma2={"effect": tau2}, scale=scale, method=method, test=test, level=level, design=design, blocks=blocks,
+        vi=vi, labels=labels, llf=log_likelihood(blocks, found, method != "ML") if k > p else float("nan"),
         typical_variance=typical_variance(blocks), notes=tuple(notes),
     )  # fmt: skip
 

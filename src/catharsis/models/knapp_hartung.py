@@ -50,7 +50,7 @@ def knapp_hartung_scale(yi: FloatArray, vi: FloatArray, X: FloatArray, tau2: flo
     --------
     >>> yi, vi = np.array([0.1, 0.4, 0.9]), np.array([0.02, 0.03, 0.05])
     >>> round(knapp_hartung_scale(yi, vi, np.ones((3, 1)), 0.1258, False), 3)
-    0.994
+    1.003
     """
     k, p = X.shape
     if k <= p:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 Correction = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
 CORRECTIONS: tuple[Correction, ...] = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
 
-SINGULAR = 1e-11  # eigenvalues below this share of the largest possible one count as zero: rounding, squared units of Phi
+SINGULAR = (
+    1e-11  # eigenvalues below this share of the largest possible one count as zero: rounding, squared units of Phi
+)
 FEW_DF = 4.0  # below this Satterthwaite df the t reference is unreliable and p is not shown [@tipton2015a]
 
 
@@ -148,7 +150,7 @@ def robust(
     theta: FloatArray,
     terms: Sequence[str],
     cluster_codes: IntArray,
-    type: Correction = "CR2",  # noqa: A002
+    type: Correction = "CR2",
     level: float = 0.95,
 ) -> Robust:
     """Cluster-robust inference for the coefficients, the fitted model as working model.
@@ -190,7 +192,7 @@ def robust(
     >>> model = fit(yi=[0.1, 0.3, 0.2, 0.7, 0.5, 0.9], vi=[0.04] * 6, method="EE")
     >>> answer = model.robust(["a", "a", "b", "b", "c", "c"])
     >>> answer.summary().round(3).loc["intercept", ["se", "df", "p"]].tolist()
-    [0.147, 2.0, 0.093]
+    [0.144, 2.0, 0.089]
     """
     m, k, p = int(cluster_codes.max()) + 1, blocks.k, blocks.p
     factor = _factor(type, m, k, p)
@@ -200,11 +202,14 @@ def robust(
     within, shared, scores = np.empty((m, p, p)), np.empty((m, p, p)), np.empty((m, p))
     notes: list[str] = []
     for clusters, rows, Phi in _clusters(blocks, theta, cluster_codes):
-        L = np.linalg.cholesky(Phi)
-        U, e = np.linalg.solve(L, U_of[rows]), np.linalg.solve(L, e_of[rows][:, :, None])
+        L = np.asarray(np.linalg.cholesky(Phi), dtype=np.float64)
+        U = np.asarray(np.linalg.solve(L, U_of[rows]), dtype=np.float64)
+        e = np.linalg.solve(L, e_of[rows][:, :, None])
         F, deficient = _adjusted(type, L, U)
         if deficient and not notes:
-            notes.append(f"{type}: some clusters determine a coefficient by themselves and carry no information on its error")
+            notes.append(
+                f"{type}: some clusters determine a coefficient by themselves and carry no information on its error"
+            )
         F = np.sqrt(factor) * F @ inverse.T
         within[clusters] = _transposed(F) @ F
         shared[clusters] = _transposed(U) @ F
@@ -214,7 +219,7 @@ def robust(
     lost = np.diag(cov) <= SINGULAR**2 * np.diag(found.cov())
     if lost.any():
         named = ", ".join(term for term, gone in zip(terms, lost, strict=True) if gone)
-        notes.append(f"{named}: determined by one cluster, whose residuals vanish, so no robust standard error exists")
+        notes.append(f"{named}: no cluster that informs it has a residual left, so no robust standard error exists")
         cov[lost], cov[:, lost] = np.nan, np.nan
     return Robust(
         beta=beta, cov=cov, df=df, terms=tuple(terms), m=m, level=level, type=type, notes=tuple(notes),
@@ -264,7 +269,7 @@ def hotelling_df(within: FloatArray, shared: FloatArray, chosen: IntArray) -> fl
     return q * (q + 1) / (traces + products)
 
 
-def _factor(type: str, m: int, k: int, p: int) -> float:  # noqa: A002
+def _factor(type: str, m: int, k: int, p: int) -> float:
     """The constant by which a correction multiplies CR0."""
     if type not in CORRECTIONS:
         raise ModelError(f'there is no cluster-robust correction "{type}": use one of {", ".join(CORRECTIONS)}')
@@ -274,11 +279,15 @@ def _factor(type: str, m: int, k: int, p: int) -> float:  # noqa: A002
         raise ModelError(f"CR1p needs more clusters than coefficients; here m = {m} and p = {p}")
     if type == "CR1S" and k <= p:
         raise ModelError(f"CR1S needs more effects than coefficients; here k = {k} and p = {p}")
-    factors = {"CR1": lambda: m / (m - 1), "CR1p": lambda: m / (m - p), "CR1S": lambda: m * (k - 1) / ((m - 1) * (k - p))}
+    factors = {
+        "CR1": lambda: m / (m - 1),
+        "CR1p": lambda: m / (m - p),
+        "CR1S": lambda: m * (k - 1) / ((m - 1) * (k - p)),
+    }
     return float(factors.get(type, lambda: 1.0)())
 
 
-def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool]:  # noqa: A002
+def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool]:
     """K_j U_j for a stack of clusters of one size, and whether a pseudo-inverse had to leave something out."""
     if type not in ("CR2", "CR3"):
         return U, False
@@ -286,7 +295,7 @@ def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool
     if type == "CR3":
         if np.linalg.eigvalsh(left)[:, 0].min() < SINGULAR:
             raise ModelError("CR3 cannot leave out a cluster that alone determines a coefficient; use CR2")
-        return np.linalg.solve(left, U), False
+        return np.asarray(np.linalg.solve(left, U), dtype=np.float64), False
     G = _transposed(L) @ L
     values, vectors = np.linalg.eigh(G @ left @ G)
     keep = values > SINGULAR * np.linalg.eigvalsh(G)[:, -1:] ** 2
@@ -307,8 +316,8 @@ def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tup
             rows = stack.rows[int(np.argmax(cut))]
             other = rows[int(np.argmax(code[rows] != code[rows[0]]))]
             raise ModelError(
-                f"effects {rows[0] + 1} and {other + 1} lie in different clusters, but share a random effect or a sampling "
-                "covariance: cluster by the outermost random factor, or by something that contains it"
+                f"effects {rows[0] + 1} and {other + 1} lie in different clusters, but share a random effect or a "
+                "sampling covariance: cluster by the outermost random factor, or by something that contains it"
             )
     for n in np.unique(size):
         clusters = np.flatnonzero(size == n)

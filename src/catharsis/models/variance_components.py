@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks, Stack
-from catharsis.likelihood.marginal import Moments, log_likelihood, moments, slope
+from catharsis.likelihood.marginal import Moments, Slope, log_likelihood, moments, slope
 from catharsis.numerics import FloatArray
+
+BoolArray = NDArray[np.bool_]
 
 MAX_STEPS = 500
 RELATIVE_GAIN = 1e-14  # stop when a full step would raise the log-likelihood by less than this share
@@ -85,19 +88,39 @@ def _climb(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray, f
         free = (theta > 0) | (here.score > 0)
         if not free.any():
             return theta, height
-        direction = np.zeros_like(theta)
-        direction[free] = np.linalg.solve(
-            here.information[np.ix_(free, free)] + 1e-12 * np.eye(int(free.sum())), here.score[free]
-        )
-        promised = float(here.score @ direction)
+        direction, promised = _scoring(here, free)
         if promised <= RELATIVE_GAIN * (1 + abs(height)):
-            return theta, height
+            return _polished(blocks, theta, direction, promised, reml), height
         theta, found, height, moved = _step(blocks, theta, direction, height, found, reml)
         if not moved:
             return theta, height
-    raise ModelError(
-        "the variance components did not settle; the likelihood is nearly flat: use fewer random factors, or merge groups"
-    )
+    raise ModelError("the variance components did not settle; the likelihood is nearly flat: use fewer random factors")
+
+
+def _scoring(here: Slope, free: BoolArray) -> tuple[FloatArray, float]:
+    """The Fisher scoring step of the free components, and twice the gain that it promises."""
+    direction = np.zeros_like(here.score)
+    information = here.information[np.ix_(free, free)] + 1e-12 * np.eye(int(free.sum()))  # scaled units
+    direction[free] = np.linalg.solve(information, here.score[free])
+    return direction, float(here.score @ direction)
+
+
+def _polished(blocks: Blocks, theta: FloatArray, direction: FloatArray, promised: float, reml: bool) -> FloatArray:
+    """Further steps while the score shrinks: it is accurate where differences of the likelihood are rounding errors."""
+    for _ in range(MAX_STEPS):
+        trial = np.maximum(theta + direction, 0.0)
+        try:
+            here = slope(blocks, trial, moments(blocks, trial), reml)
+        except ModelError:  # a singular V: the boundary is out of reach
+            return theta
+        free = (trial > 0) | (here.score > 0)
+        if not free.any():
+            return trial
+        next_direction, next_promised = _scoring(here, free)
+        if next_promised >= promised:
+            return theta
+        theta, direction, promised = trial, next_direction, next_promised
+    return theta
 
 
 def _step(

@@ -278,8 +278,14 @@ class Results:
         """A synthesis by its id."""
         return next(result for result in self.syntheses if result.spec.id == key)
 
-    def render(self, folder: str | Path) -> list[Path]:
-        """Write the report into a folder; see `catharsis.report.write`."""
-        from importlib import import_module
+    def render(self, folder: str | Path) -> Path:
+        """Write the report into a folder and return its page.
 
-        return list(import_module("catharsis.report.write").write(self, folder))
+        A convenience for notebooks, and the one arrow that points up the house: it is resolved by name
+        when called, so that running an analysis does not load the report.
+        """
+        from importlib import import_module
+        from pathlib import Path
+
+        import_module("catharsis.report.write").write(self, folder)
+        return Path(folder) / "index.html"

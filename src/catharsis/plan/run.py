@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,12 +14,13 @@ from catharsis.assess.without_pooling import holm, sign_test, votes
 from catharsis.bayes.fit import fit_bayes
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors, parse_prior
-from catharsis.checks.run import check_rows
 from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
 from catharsis.effects.routes import ROUTES, Scale
 from catharsis.errors import InputError, InputErrors, ModelError
 from catharsis.models.fit import Fit, fit
+from catharsis.plan.checking import check, columns, select
 from catharsis.plan.claims import judge_claims
+from catharsis.plan.inputs import input_hash
 from catharsis.plan.results import (
     Agreement,
     CaveatFound,
@@ -35,7 +34,7 @@ from catharsis.plan.results import (
 )
 from catharsis.plan.spec import Alternative, Directions, Plan, Published, Synthesis, read_plan
 from catharsis.studies.selection import compile_rows
-from catharsis.studies.table import COLUMNS, Row, StudyTable, read_studies
+from catharsis.studies.table import Row, StudyTable
 
 if TYPE_CHECKING:
     from catharsis.models.robust import Robust
@@ -65,137 +64,26 @@ def run(folder: str | Path, *, sample: bool | None = None, progress: Progress = 
         When the inputs have errors; nothing is computed then.
     """
     plan = read_plan(folder)
+    return run_plan(plan, sample=plan.file.bayes.sample if sample is None else sample, progress=progress)
+
+
+def run_plan(plan: Plan, *, sample: bool, progress: Progress = lambda _: None) -> Results:
+    """`run` for a plan that has been read."""
     progress("checking")
-    table, warnings, waived = check(plan)
+    checked = check(plan)
+    table = checked.table
     syntheses = []
     for i, spec in enumerate(plan.file.syntheses):
         progress(spec.id)
-        syntheses.append(synthesise(plan, table, spec, i, plan.file.bayes.sample if sample is None else sample))
+        syntheses.append(synthesise(plan, table, spec, i, sample))
     directions = tuple(count_directions(plan, table, spec, i) for i, spec in enumerate(plan.file.directions))
-    claims, claim_warnings = judge_claims(plan, table)
+    claims, _ = judge_claims(plan, table)
     return Results(
         plan=plan, table=table, syntheses=tuple(syntheses), directions=directions, claims=claims,
         families=tuple(_family(plan, table, key, syntheses, directions) for key in plan.dictionary.families),
-        sizes={row.id: _sizes(row, plan) for row in table}, warnings=(*warnings, *claim_warnings), waived=waived,
-        input_hash=input_hash(plan),
+        sizes={row.id: _sizes(row, plan) for row in table}, warnings=checked.warnings, waived=checked.waived,
+        input_hash=input_hash(plan, sample),
     )  # fmt: skip
-
-
-def check(plan: Plan) -> tuple[StudyTable, tuple[InputError, ...], tuple[tuple[Row, object], ...]]:
-    """Read the table and check every row and every row expression.
-
-    Returns
-    -------
-    table, warnings, waived
-        The table, findings that do not stop a run, and waivers that are in use.
-
-    Raises
-    ------
-    InputErrors
-        All errors of the inputs.
-    """
-    table = read_studies(plan.table_path, plan.dictionary, plan.library)
-    found = check_rows(table)
-    problems = list(found.errors)
-    for i, spec in enumerate(plan.file.syntheses):
-        problems += _expression_problems(plan, ("syntheses", i), spec)
-    for i, directions in enumerate(plan.file.directions):
-        problems += _expression_problems(plan, ("directions", i), directions)
-    for i, caveat in enumerate(plan.file.caveats):
-        problems += _collect(lambda: compile_rows(caveat.when, columns(plan), plan.source.at(("caveats", i, "when"))))
-    problems += _unknown_citations(plan)
-    if problems:
-        raise InputErrors(problems)
-    return table, found.warnings, found.waived
-
-
-def columns(plan: Plan) -> list[str]:
-    """Columns that row expressions may name."""
-    return [*COLUMNS, *plan.dictionary.moderators]
-
-
-def _collect(step: Callable[[], object]) -> tuple[InputError, ...]:
-    try:
-        step()
-    except InputErrors as found:
-        return found.problems
-    return ()
-
-
-def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesis | Directions) -> list[InputError]:
-    problems: list[InputError] = []
-    if spec.rows is not None:
-        problems += _collect(lambda: compile_rows(spec.rows or "", columns(plan), plan.source.at((*path, "rows"))))
-    if isinstance(spec, Synthesis):
-        if spec.outcome is not None and spec.outcome not in plan.dictionary.outcomes:
-            problems.append(_unknown(plan, (*path, "outcome"), "outcome", spec.outcome, list(plan.dictionary.outcomes)))
-        for column in [*(spec.random or "").split("/"), spec.cluster or "", spec.label]:
-            if column.strip() and column.strip() not in columns(plan):
-                problems.append(_unknown(plan, path, "column", column.strip(), columns(plan)))
-        for texts, where in ((spec.priors, (*path, "priors")), (plan.file.priors, ("priors",))):
-            if texts is not None:
-                problems += _prior_problems(plan, texts.model_dump(exclude_none=True), where)
-    else:
-        for column in (*spec.by, spec.vote):
-            if column not in columns(plan):
-                problems.append(_unknown(plan, (*path, "by"), "column", column, columns(plan)))
-    return problems
-
-
-def _prior_problems(plan: Plan, texts: dict[str, str], path: tuple[str | int, ...]) -> list[InputError]:
-    texts.pop("why", None)
-    try:
-        Priors.parse(texts)
-    except ModelError as problem:
-        return [
-            InputError(
-                plan.source.at(path),
-                str(problem),
-                "a prior is part of the model",
-                "write for example normal(0, 1) or half-normal(0.5)",
-                "prior",
-            )
-        ]
-    return []
-
-
-def _unknown(plan: Plan, path: tuple[str | int, ...], what: str, name: str, known: list[str]) -> InputError:
-    from catharsis.errors import did_you_mean
-
-    return InputError(
-        plan.source.at(path), f'there is no {what} "{name}"', "the synthesis could not be formed", did_you_mean(name, known), "unknown"
-    )
-
-
-def _unknown_citations(plan: Plan) -> list[InputError]:
-    wanted = [(("origin", "cites", i), key) for i, key in enumerate(plan.file.origin.cites if plan.file.origin else ())]
-    wanted += [
-        (("syntheses", i, "published", j, "cite"), published.cite)
-        for i, spec in enumerate(plan.file.syntheses)
-        for j, published in enumerate(spec.published)
-    ]
-    return [
-        InputError(
-            plan.source.at(path),
-            f'no reference has the key "{key}"',
-            "what is cited must be in the bibliography",
-            plan.library.suggest(key),
-            "unknown-cite",
-        )
-        for path, key in wanted
-        if key not in plan.library
-    ]
-
-
-def select(plan: Plan, table: StudyTable, spec: Synthesis | Directions, path: tuple[str | int, ...]) -> tuple[Row, ...]:
-    """The rows of a synthesis, in table order."""
-    rows = tuple(table)
-    if isinstance(spec, Synthesis) and spec.outcome is not None:
-        rows = tuple(row for row in rows if row.get("outcome") == spec.outcome)
-    if spec.rows is not None:
-        test = compile_rows(spec.rows, columns(plan), plan.source.at((*path, "rows")))
-        rows = tuple(row for row in rows if test(row))
-    return rows
 
 
 # -- one synthesis ----------------------------------------------------------------------------------
@@ -384,7 +272,8 @@ def count_directions(plan: Plan, table: StudyTable, spec: Directions, position: 
     tests = []
     for rows in cells.values():
         cast = list(votes([row.get(spec.vote) for row in rows], [int(row.get("sign")) for row in rows]).values())
-        tests.append(sign_test(cast.count(1), cast.count(-1), cast.count(0), plan.file.level))
+        kinds = (cast.count(kind) for kind in ("positive", "negative", "none", "mixed"))
+        tests.append(sign_test(*kinds, level=plan.file.level))
     adjusted = holm([test.p for test in tests]) if tests else []
     return DirectionsResult(
         spec,
@@ -459,15 +348,3 @@ def _sizes(row: Row, plan: Plan) -> dict[str, EffectSize]:
         return {}
     found = {scale: effect_size_of(row, scale, plan.dictionary) for scale in scales}
     return {scale: size for scale, size in found.items() if size is not None}
-
-
-def input_hash(plan: Plan) -> str:
-    """sha256 over every input file and every file of the package: same hash, same results."""
-    digest = hashlib.sha256()
-    for path in plan.inputs():
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    package = resources.files("catharsis")
-    for path in sorted(Path(str(package)).rglob("*")):
-        if path.suffix in (".py", ".html", ".css", ".js", ".bib", ".j2"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -58,10 +58,12 @@ class Alternative(Strict):
 
 
 class Sites(Strict):
-    """How the samples of one report are called: country, countries."""
+    """How the samples of one report are called (country, countries), the report, and what groups them."""
 
     one: Text = "sample"
     many: Text = "samples"
+    report: Text = "report"
+    groups: tuple[Text, Text] | None = None
 
 
 class PriorTexts(Strict):
@@ -156,7 +158,7 @@ class Human(Strict):
 
 
 class Origin(Strict):
-    """What the analysis grew out of."""
+    """What the analysis grew out of, or whose data it uses."""
 
     text: Text
     cites: tuple[Text, ...] = ()
@@ -172,11 +174,13 @@ class AnalysisFile(Strict):
     schema_: Literal["catharsis/analysis@1"] = Field(alias="schema")
     title: Text
     lede: Text | None = None
+    direct: Text = "people who were studied directly"
     evidence_to: Annotated[str | None, BeforeValidator(_as_text)] = None
     bibliography: Text = "references"
     table: Text = "studies.yaml"
     claims: Text | None = None
     origin: Origin | None = None
+    data: Origin | None = None
     families: dict[str, Family] = Field(default_factory=dict)
     outcomes: dict[str, Outcome]
     moderators: dict[str, Moderator] = Field(default_factory=dict)

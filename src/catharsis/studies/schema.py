@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from catharsis.studies.dictionary import Strict
+from catharsis.errors import shown
+from catharsis.studies.dictionary import Interval, Number, Strict, Text, number
 
 SCHEMA = "catharsis/studies@1"
 
@@ -21,26 +22,7 @@ Kind = Literal["estimate", "counts", "bounds", "direction", "none"]
 KINDS: tuple[Kind, ...] = ("estimate", "counts", "bounds", "direction", "none")
 
 
-def _number(value: Any) -> Any:
-    """Refuse text where a number belongs; pydantic alone would read "12 " or true as one."""
-    if isinstance(value, bool) or not isinstance(value, int | float | type(None)):
-        raise PydanticCustomError(
-            "number",
-            "{value} is not a number",
-            {"value": repr(value), "fix": "write the digits only, with a decimal point"},
-        )
-    return value
-
-
-def _text(value: Any) -> Any:
-    """Labels may be typed as bare numbers (a year, 2013)."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
-Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
-Interval = tuple[Number, Number]
+Count = Annotated[int, BeforeValidator(number), Field(ge=0)]
 
 
 class Source(Strict):
@@ -153,8 +135,8 @@ class Reported(Strict):
         ):
             raise PydanticCustomError(
                 "verdict",
-                '"{verdict}" is not a verdict',
-                {"verdict": verdict, "fix": "write p < .05, p > .05 or n.s."},
+                "{verdict} is not a verdict",
+                {"verdict": shown(verdict), "fix": "write p < .05, p > .05 or n.s.; an exact p belongs under numbers: {p: ...}"},
             )
         return verdict
 
@@ -164,7 +146,7 @@ class Reported(Strict):
         if self.verdict is None:
             return None
         found = _VERDICT.match(self.verdict)
-        return bool(found) and found is not None and found[1] in ("<", "<=", "≤")
+        return found is not None and found[1] in ("<", "<=", "≤")
 
     @property
     def level(self) -> float | None:
@@ -176,7 +158,11 @@ class Reported(Strict):
 
 
 class Shared(Strict):
-    """Properties that may stand on a study, a sample or an effect; the innermost counts."""
+    """Properties that may stand on a study, a sample or an effect; the innermost counts.
+
+    `minutes` is the time of measurement since the event that the analysis is about. `moderators` is
+    filled from the keys that analysis.yaml declares and is never typed.
+    """
 
     country: Text | None = None
     population: Text | None = None
@@ -190,6 +176,7 @@ class Shared(Strict):
     n: Count | None = None
     n1: Count | None = None
     n2: Count | None = None
+    minutes: Number | None = None
     source: Source | None = None
     note: Text | None = None
     moderators: dict[str, Any] = Field(default_factory=dict)
@@ -215,6 +202,16 @@ class Sample(Shared):
     effects: tuple[Effect, ...]
 
 
+def _year(value: Any) -> Any:
+    """A year in digits, quoted or not; what is not yet printed has none."""
+    year = int(value) if isinstance(value, str) and re.fullmatch(r"\d{4}", value.strip()) else value
+    if isinstance(year, bool) or not isinstance(year, int) or not 1000 <= year <= 2999:
+        raise PydanticCustomError(
+            "year", "{value} is not a year", {"value": shown(value), "fix": "write four digits, or delete the line"}
+        )
+    return year
+
+
 class Study(Shared):
     """A report and the samples in it.
 
@@ -226,7 +223,7 @@ class Study(Shared):
     label: Text
     report: Text | None = None
     report_doi: Text | None = None
-    year: int | None = None
+    year: Annotated[int, BeforeValidator(_year)] | None = None
     samples: tuple[Sample, ...]
 
 

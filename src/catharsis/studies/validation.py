@@ -6,15 +6,29 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from catharsis.errors import InputError, InputErrors, did_you_mean
-from catharsis.studies.yaml_source import YamlSource
+from catharsis.errors import MANY, At, InputError, InputErrors, did_you_mean, shown
+from catharsis.studies.yaml_source import Path_, YamlSource
 
 M = TypeVar("M", bound=BaseModel)
 
+SINGULAR = {"studies": "study", "samples": "sample", "effects": "effect"}
+BELONGS: dict[str, tuple[str, str]] = {
+    "model_type": ("a block of keys belongs here", 'write "key: value" lines, indented by two spaces'),
+    "dict_type": ("a block of keys belongs here", 'write "key: value" lines, indented by two spaces'),
+    "tuple_type": ("a list belongs here", 'begin each entry with "- "'),
+    "list_type": ("a list belongs here", 'begin each entry with "- "'),
+    "string_type": ("a text belongs here", "write the text, between quotes if it begins with a special character"),
+    "int_type": ("a whole number belongs here", "write the digits only"),
+    "int_parsing": ("a whole number belongs here", "write the digits only"),
+    "int_from_float": ("a whole number belongs here", "people and events are counted; a mean belongs under numbers:"),
+    "float_type": ("a number belongs here", "write the digits only, with a decimal point"),
+    "float_parsing": ("a number belongs here", "write the digits only, with a decimal point"),
+    "bool_type": ("yes or no belongs here", "write yes or no"),
+    "bool_parsing": ("yes or no belongs here", "write yes or no"),
+}
 
-def validate(
-    model: type[M], source: YamlSource, data: Any | None = None, extra_keys: tuple[str, ...] = ()
-) -> M:
+
+def validate(model: type[M], source: YamlSource, data: Any | None = None, extra_keys: tuple[str, ...] = ()) -> M:
     """Read YAML data into a model.
 
     Parameters
@@ -36,19 +50,29 @@ def validate(
     try:
         return model.model_validate(source.data if data is None else data)
     except ValidationError as found:
-        raise InputErrors([_problem(model, source, error, extra_keys) for error in found.errors()]) from None
+        errors = found.errors(include_url=False)
+        problems = [_problem(model, source, error, extra_keys) for error in errors[:MANY]]
+        if len(errors) > MANY:
+            problems.append(_and_more(source, len(errors) - MANY))
+        raise InputErrors(problems) from None
 
 
-def _problem(
-    model: type[BaseModel], source: YamlSource, error: Any, extra_keys: tuple[str, ...]
-) -> InputError:
-    path = tuple(
-        part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))
+def _and_more(source: YamlSource, rest: int) -> InputError:
+    return InputError(
+        At(source.file), f"{rest} more problems are not shown", "they often have one cause", "mend those below first", "more"
     )
-    at, kind, name = source.at(path), error["type"], str(path[-1]) if path else "the file"
+
+
+def _problem(model: type[BaseModel], source: YamlSource, error: Any, extra_keys: tuple[str, ...]) -> InputError:
+    context = error.get("ctx", {})
+    path: Path_ = tuple(context.get("at", error["loc"]))
+    while path and path not in source.lines and error["type"] != "missing":
+        path = path[:-1]  # pydantic adds names of its own ("[key]", "function-before")
+    at, kind = source.at(path), error["type"]
+    name = shown(path[-1])[1:-1] if path and isinstance(path[-1], str) else "this entry" if path else "the file"
     where = _where(source.data, path)
     if kind == "extra_forbidden":
-        known = [*_fields(model, path[:-1]), *extra_keys]
+        known = [*(key for key in _fields(model, path[:-1]) if key != "moderators"), *extra_keys]
         return InputError(
             at,
             f'"{name}" is not a key of {where}',
@@ -58,56 +82,38 @@ def _problem(
         )
     if kind == "missing":
         return InputError(
-            at,
-            f'{where} has no "{name}"',
-            "every entry of this kind needs one",
-            f'add a line "{name}: ..."',
-            "missing-key",
+            at, f'{where} has no "{name}"', "every entry of this kind needs one", f'add a line "{name}: ..."', "missing-key"
         )
-    context = error.get("ctx", {})
     if "fix" in context:
         return InputError(
-            at,
-            f"{name}: {error['msg']}",
-            f"it stands under {where}",
-            str(context["fix"]),
-            str(kind).replace("_", "-"),
+            at, f"{name}: {error['msg']}", f"it stands under {where}" if path else "the analysis cannot be read so",
+            str(context["fix"]), str(kind).replace("_", "-"),
+        )  # fmt: skip
+    what = f"{name}: found {shown(error.get('input'))}"
+    if kind in BELONGS:
+        why, fix = BELONGS[kind]
+        return InputError(at, what, f"{why} ({where})", fix, "wrong-value")
+    if kind == "literal_error":
+        known = [word.strip(" '\"") for word in str(context.get("expected", "")).replace(" or ", ",").split(",")]
+        return InputError(
+            at, what, f"only agreed words are allowed ({where})", did_you_mean(str(error.get("input")), known), "wrong-value"
         )
     return InputError(
         at,
-        f"{name}: found {_short(error.get('input'))}",
-        f"{_lower(error['msg'])} ({where})",
+        what,
+        f"{error['msg'][:1].lower()}{error['msg'][1:]} ({where})",
         "correct the value, or delete the line if the paper does not report it",
         "wrong-value",
     )
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
-
-
-def _short(value: Any) -> str:
-    text = (
-        f'"{value}"'
-        if isinstance(value, str)
-        else "a block"
-        if isinstance(value, dict | list)
-        else str(value)
-    )
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _fields(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+def _fields(model: type[BaseModel], path: Path_) -> list[str]:
     """The keys that a model allows at a path."""
     here: Any = model
     for part in path:
-        if isinstance(part, int):
-            continue
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(part) or next(
-                (f for f in here.model_fields.values() if f.alias == part), None
-            )
-            here = _model_in(field.annotation) if field else None
+        if isinstance(here, type) and issubclass(here, BaseModel) and isinstance(part, str):
+            fields = {field.alias or key: field for key, field in here.model_fields.items()}
+            here = _model_in(fields[part].annotation) if part in fields else None
     if not (isinstance(here, type) and issubclass(here, BaseModel)):
         return []
     return [field.alias or key for key, field in here.model_fields.items()]
@@ -120,18 +126,23 @@ def _model_in(annotation: Any) -> Any:
     return next((found for arg in get_args(annotation) if (found := _model_in(arg)) is not None), None)
 
 
-def _where(data: Any, path: tuple[str | int, ...]) -> str:
-    """The entry around a path in the user's words: effect lee2019-1, study Lee 2019, the file."""
-    name = "the file"
+def _where(data: Any, path: Path_) -> str:
+    """The entry around a path in the user's words: effect lee2019-1, "numbers" of effect lee2019-1, the file."""
+    name, noun = "the file", ""
     for part in path[:-1]:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             break
-        if isinstance(data, dict):
-            label = data.get("id") or data.get("label") or data.get("cite")
-            if isinstance(part, str):
-                name = f'"{part}"' if name == "the file" else f'"{part}" of {name}'
-            elif isinstance(label, str):
-                name = label
+        if isinstance(part, str) and isinstance(data, list):
+            noun = SINGULAR.get(part, f'entry of "{part}"')
+        elif isinstance(part, str):
+            name = f'"{part}"' if name == "the file" else f'"{part}" of {name}'
+        else:
+            label = next((data[key] for key in ("id", "label", "cite") if data.get(key)), None) if isinstance(data, dict) else None
+            inside = "" if name == "the file" else f" of {name}"
+            if isinstance(label, dict | list) or label is None:
+                name = f"{noun or 'entry'} {part + 1}{inside}"
+            else:
+                name = f"{noun or 'entry'} {shown(getattr(label, 'text', str(label)))[1:-1]}"
     return name

@@ -9,7 +9,7 @@ A new family: write `answer_<family>(case)` in a module here and add one line to
 
 from __future__ import annotations
 
-from golden_adapters.case import Case, Family, NotSupported, read_cases
+from golden_adapters.case import PARTS_WITHIN, Case, Family, NotSupported, read_cases
 from golden_adapters.comparison import OUTCOMES, Verdict, judge
 from golden_adapters.multilevel import MULTILEVEL
 from golden_adapters.robust import ROBUST
@@ -42,4 +42,18 @@ WAITING: dict[str, str] = {
     for family in families.split()
 }
 
-__all__ = ["FAMILIES", "OUTCOMES", "WAITING", "Case", "Family", "NotSupported", "Verdict", "judge", "read_cases"]
+# every part that something waits for; an unsupported case or field must name one of them
+PARTS: frozenset[str] = frozenset(WAITING.values()) | frozenset(PARTS_WITHIN)
+
+__all__ = [
+    "FAMILIES",
+    "OUTCOMES",
+    "PARTS",
+    "WAITING",
+    "Case",
+    "Family",
+    "NotSupported",
+    "Verdict",
+    "judge",
+    "read_cases",
+]

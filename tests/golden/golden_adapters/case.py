@@ -13,6 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+ESTIMATORS_LATER = "models: heterogeneity estimators HS, HSk, SJ, EB, PMM, GENQ, GENQM"
+PROFILE = "models: profile likelihood interval of tau^2"
+CONTAINMENT = "models: containment degrees of freedom"
+STRUCTURES = "models: structures and scale models"
+SADDLEPOINT = "models: saddlepoint p"
+WALD_OTHERS = "models: Wald tests other than HTZ"
+RANDOM_EFFECTS = "models: standard errors of random effects"
+OTHER_V = "effects: V from a rule not known here"
+PARTS_WITHIN = (
+    ESTIMATORS_LATER, PROFILE, CONTAINMENT, STRUCTURES, SADDLEPOINT, WALD_OTHERS, RANDOM_EFFECTS, OTHER_V,
+)  # fmt: skip
+
 
 class NotSupported(Exception):
     """This case waits for a part of the project; the text says which."""
@@ -83,13 +95,13 @@ class Case:
 class Family:
     """How one family is answered.
 
-    `answer` returns our values by golden field; `...` inside a list leaves an element unanswered. It raises NotSupported
-    for an option that waits. `about_r` are fields that describe R's run, not the result; `waiting` are fields that a later
-    part will answer. `scale` gives the size below which a field counts as zero.
+    `answer` returns our values by golden field; `...` inside a list leaves an element unanswered. It raises
+    NotSupported for an option that waits. `about_r` are fields that describe R's run, not the result; `waiting` are
+    fields that a later part will answer. `scale` gives the size below which a field counts as zero.
 
-    After a disagreement `theirs` may answer again at R's own variance parameters, with a sentence that says why ours are at
-    least as good (DESIGN section 8: a higher likelihood); when that agrees, the case has passed. `known` may name a known
-    disagreement: neither passed nor failed, always listed.
+    After a disagreement `theirs` may answer again at R's own variance parameters, with a sentence that says why ours
+    are at least as good (DESIGN section 8: a higher likelihood); when that agrees, the case has passed. `known` may
+    name a known disagreement: neither passed nor failed, always listed.
     """
 
     answer: Callable[[Case], Mapping[str, Any]]

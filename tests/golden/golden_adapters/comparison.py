@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from golden_adapters.case import Case, Family, NotSupported
 
 from catharsis.errors import CatharsisError
+from golden_adapters.case import Case, Family, NotSupported
 
 # The relative error of p is about statistic^2 ~ 2 |log p| times that of the statistic (Q = 800 has p = 1e-112).
 P_FIELDS = frozenset({"pval", "QMp", "QEp", "p_satt", "p_naive_t", "p_val"})
 
+
+TINY_P = 1e-300  # below this doubles lose digits, and p = 0 is as good
 
 OUTCOMES = ("passed", "failed", "not supported", "known disagreement", "left out")
 
@@ -39,8 +41,9 @@ def judge(case: Case, family: Family | None, waiting: str = "") -> Verdict:
     except NotSupported as reason:
         return Verdict("not supported", [str(reason)])
     except CatharsisError as problem:
-        verdict = Verdict("failed", [f"{type(problem).__name__}: {problem}"])
-        answer = None
+        verdict, answer = Verdict("failed", [f"{type(problem).__name__}: {problem}"]), None
+    except Exception as crash:  # one family's crash must not hide the other cases
+        return Verdict("failed", [f"crash, {type(crash).__name__}: {crash}"])
     if case.status == "error":  # R failed; ours may answer or refuse, but not crash
         return Verdict("left out", [f"R: {case.entry.get('message')}"])
     if answer is not None:
@@ -106,11 +109,12 @@ def _compare(name: str, expected: Any, found: Any, scale: Any, rtol: float, verd
 
 def _number(name: str, expected: float, found: float, scale: float, rtol: float, verdict: Verdict) -> None:
     gap = abs(found - expected)
-    allowed = rtol * (abs(expected) + scale)
+    allowed, steep = rtol * (abs(expected) + scale), 1.0
     if name.split(".")[-1].split("[")[0] in P_FIELDS and expected > 0:
-        allowed = rtol * expected * (1 + 2 * abs(np.log(expected)))
+        steep = 1 + 2 * abs(np.log(expected))
+        allowed, scale = max(rtol * expected * steep, TINY_P), TINY_P
     if abs(expected) > scale:
-        relative = gap / abs(expected)
+        relative = gap / abs(expected) / steep
         if relative > verdict.worst:
             verdict.worst, verdict.worst_field = relative, name
     if gap > allowed:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from golden_adapters.case import Case, Family, NotSupported
-from golden_adapters.univariate import at, better_likelihood, coefficients, predictions, scale
 
 from catharsis.likelihood.blocks import sampling_covariance
 from catharsis.models.fit import Fit, fit
+from golden_adapters.case import CONTAINMENT, OTHER_V, STRUCTURES, Case, Family, NotSupported
+from golden_adapters.univariate import at, better_likelihood, coefficients, predictions, scale
 
 NOT_HERE = frozenset({"tau2", "rho", "gamma2", "phi", "g_levels", "ll_gap_between_optimizers", "dev_ML"})
 
@@ -18,14 +18,14 @@ def fitted(case: Case) -> Fit:
     """Our fit of an rma.mv case with random intercepts."""
     args = case.args
     if args.get("dfs"):
-        raise NotSupported(f"models: degrees of freedom by {args['dfs']}ment")
+        raise NotSupported(CONTAINMENT)
     frame = case.frame.copy()
     for column in frame.columns:  # grouping columns of R are compared by value; text moderators are factors
         if frame[column].dtype == object:
             frame[column] = frame[column].astype(str)
     random = [part.removeprefix("~1 | ") for part in args["random"] if part != "NULL"]
     if any(part.startswith("~") for part in random):
-        raise NotSupported("models: inner | outer structures")
+        raise NotSupported(STRUCTURES)
     spec = case.inputs["Vspec"]
     V: Any = None
     if case.inputs.get("V") is not None:
@@ -33,7 +33,7 @@ def fitted(case: Case) -> Fit:
     elif spec["type"].startswith("constant correlation"):
         V = sampling_covariance(case.vi, list(frame[spec["cluster"]]), spec["rho"])
     elif spec["type"] != "diagonal":
-        raise NotSupported(f"V of type {spec['type']}")
+        raise NotSupported(OTHER_V)
     elif not random:
         V = np.diag(case.vi)
     method = args["method"] if random else "REML"
@@ -57,7 +57,7 @@ def answers(model: Fit, case: Case) -> dict[str, Any]:
     sigma2 = model.theta
     total = sigma2.sum() + model.typical_variance
     return {
-        **coefficients(model, len(case.results["beta"])), "sigma2": sigma2 if len(sigma2) else [0.0],
+        **coefficients(model, len(case.results["beta"])), "sigma2": sigma2 if len(sigma2) else None,
         "sigma2_names": case.results["sigma2_names"], "typical_v": model.typical_variance,
         "I2_total": 100 * sigma2.sum() / total, "I2_level": 100 * sigma2 / total,
         "predict": predictions(model, case.results.get("predict")),

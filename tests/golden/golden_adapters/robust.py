@@ -7,17 +7,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from golden_adapters import multilevel, univariate
-from golden_adapters.case import Case, Family, NotSupported
 
 from catharsis.models.fit import Fit
 from catharsis.models.robust import Robust
 from catharsis.numerics import f_upper, two_sided_p
+from golden_adapters import multilevel, univariate
+from golden_adapters.case import SADDLEPOINT, STRUCTURES, Case, Family, NotSupported
 
 
 @lru_cache(maxsize=8)
 def _fit(dataset: str, name: str) -> Fit:
-    return multilevel.fitted(_SOURCES[dataset, name]) if name.count(".mv.") else univariate.fitted(_SOURCES[dataset, name], "REML", "z")
+    return (
+        multilevel.fitted(_SOURCES[dataset, name])
+        if name.count(".mv.")
+        else univariate.fitted(_SOURCES[dataset, name], "REML", "z")
+    )
 
 
 _SOURCES: dict[tuple[str, str], Case] = {}  # the case that describes each working model
@@ -29,7 +33,7 @@ def working_model(case: Case) -> tuple[Fit, Case]:
     if case.family == "robust.mv":
         found = case.other(name)
         if found is None or found.family != "rma.mv.sigma":
-            raise NotSupported("models: structures (rma.mv.struct)")
+            raise NotSupported(STRUCTURES)
         # the degrees of freedom of the model do not enter the robust ones
         source = replace(found, entry={**found.entry, "args": {**found.args, "dfs": None}})
     _SOURCES.setdefault((case.dataset, name), source)
@@ -61,7 +65,8 @@ def known_robust(case: Case, reasons: list[str]) -> str | None:
         return "R computes although the clusters cut through a crossed random effect; we refuse"
     if any("CR3 cannot leave out" in reason for reason in reasons):
         return "I - H is singular: R inverts rounding noise, we refuse"
-    if all("nan, R has" in reason for reason in reasons):
+    noise = any(se is None or se < 1e-6 for se in case.results.get("se", ()))
+    if noise and all("nan, R has" in reason for reason in reasons):
         return "one cluster determines a coefficient: R divides rounding noise, we say nan"
     return None
 
@@ -70,14 +75,18 @@ def answers(model: Fit, cluster: list[object], case: Case) -> dict[str, Any]:
     """The fields of robust(), coef_test() or Wald_test()."""
     args = case.args
     if args["fn"] == "robust":
-        return _metafor(model.robust(cluster, "CR2")) if args["clubSandwich"] else _residual(model, cluster, args["adjust"])
+        return (
+            _metafor(model.robust(cluster, "CR2"))
+            if args["clubSandwich"]
+            else _residual(model, cluster, args["adjust"])
+        )
     if args["fn"] == "clubSandwich::Wald_test":
         return _wald(model.robust(cluster, args["vcov"]), case.results.get("test", []))
     found = model.robust(cluster, args["vcov"])
     low, high = found.interval()
     return {
-        "se": found.se, "p_naive_t": two_sided_p(found.statistic, found.m - 1.0), "df_satt": found.df, "p_satt": found.pvalues,
-        "ci_lb": low, "ci_ub": high,
+        "se": found.se, "p_naive_t": two_sided_p(found.statistic, found.m - 1.0), "df_satt": found.df,
+        "p_satt": found.pvalues, "ci_lb": low, "ci_ub": high,
     }  # fmt: skip
 
 
@@ -104,7 +113,8 @@ def _residual(model: Fit, cluster: list[object], adjust: bool) -> dict[str, Any]
     statistic = float(b @ np.linalg.solve(inner, b)) / len(chosen)
     return {
         **{name: value for name, value in _metafor(found).items() if name not in ("ddf", "vcov")},
-        "QM": statistic, "QMdf": [len(chosen), df], "QMp": f_upper(statistic, len(chosen), df), "df": df, "n_clusters": found.m,
+        "QM": statistic, "QMdf": [len(chosen), df], "QMp": f_upper(statistic, len(chosen), df), "df": df,
+        "n_clusters": found.m,
     }  # fmt: skip
 
 
@@ -114,11 +124,14 @@ def _wald(found: Robust, tests: list[str]) -> dict[str, Any]:
     joint = found.wald(chosen)
     at = {"HTZ": (joint.statistic, joint.df1, joint.df2, joint.p)}
     rows = [at.get(test, (...,) * 4) for test in tests]
-    return {"test": tests, **{name: [row[i] for row in rows] for i, name in enumerate(("Fstat", "df_num", "df_denom", "p_val"))}}
+    return {
+        "test": tests,
+        **{name: [row[i] for row in rows] for i, name in enumerate(("Fstat", "df_num", "df_denom", "p_val"))},
+    }
 
 
 def scale(case: Case, name: str) -> Any:
     return 0.0 if name in ("vcov", "df_satt", "ddf", "df", "se") else univariate.scale(case, name)
 
 
-ROBUST = Family(answer_robust, frozenset(), {"p_saddle": "models: saddlepoint p"}, scale, theirs_robust, known_robust)
+ROBUST = Family(answer_robust, frozenset(), {"p_saddle": SADDLEPOINT}, scale, theirs_robust, known_robust)

@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from golden_adapters.case import Case, Family, NotSupported
 
 from catharsis.likelihood.marginal import moments
 from catharsis.models.fit import Fit, fit
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
 from catharsis.models.knapp_hartung import knapp_hartung_scale
+from golden_adapters.case import ESTIMATORS_LATER, PROFILE, RANDOM_EFFECTS, Case, Family, NotSupported
 
 ABOUT_R = frozenset({"converged_step", "order", "lb_at_boundary", "ub_sign"})
 LIKELIHOOD_RTOL = 1e-8  # DESIGN section 8: our log-likelihood at R's parameters against R's
-WAITING_METHODS = "models: heterogeneity estimators HS, HSk, SJ, EB, PMM, GENQ, GENQM"
 
 
 def fitted(case: Case, method: str | None = None, test: str | None = None) -> Fit:
@@ -24,7 +23,7 @@ def fitted(case: Case, method: str | None = None, test: str | None = None) -> Fi
     args = case.args
     method = method or args["method"]
     if method not in ESTIMATORS or "weights" in args:
-        raise NotSupported(WAITING_METHODS)
+        raise NotSupported(ESTIMATORS_LATER)
     return fit(yi=case.yi, vi=case.vi, X=case.X, method=method, test=test or args.get("test", "z"))
 
 
@@ -34,9 +33,10 @@ def coefficients(model: Fit, ddf: int = 1) -> dict[str, Any]:
     qm = model.QM
     finite_df = np.isfinite(model.df)
     return {
-        "beta": model.beta, "se": model.se, "stat": model.statistic, "pval": model.pvalues.to_numpy(), "ci_lb": low, "ci_ub": high,
-        "ddf": [model.df] * ddf if finite_df else None, "QM": qm.statistic, "QMdf": [qm.df1, qm.df2], "QMp": qm.p,
-        "vcov": model.cov, "QE": model.QE.statistic, "QEp": model.QE.p, "k": model.nobs, "p": model.blocks.p,
+        "beta": model.beta, "se": model.se, "stat": model.statistic, "pval": model.pvalues.to_numpy(),
+        "ci_lb": low, "ci_ub": high, "ddf": [model.df] * ddf if finite_df else None, "QM": qm.statistic,
+        "QMdf": [qm.df1, qm.df2], "QMp": qm.p, "vcov": model.cov, "QE": model.QE.statistic, "QEp": model.QE.p,
+        "k": model.nobs, "p": model.blocks.p,
         **criteria(model),
     }  # fmt: skip
 
@@ -47,7 +47,9 @@ def criteria(model: Fit) -> dict[str, float]:
     for name, reml in (("ML", False), ("REML", True)):
         found[f"ll_{name}"] = model.log_likelihood(reml)
         values = model.information_criteria(reml)
-        found.update({f"{criterion}_{name}": value for criterion, value in zip(("AIC", "BIC", "AICc"), values, strict=True)})
+        found.update(
+            {f"{criterion}_{name}": value for criterion, value in zip(("AIC", "BIC", "AICc"), values, strict=True)}
+        )
     return found
 
 
@@ -107,7 +109,9 @@ def theirs_univariate(case: Case) -> tuple[dict[str, Any], str] | None:
 
 
 SATURATED = "k = p: R writes 0 or 1 for undefined fields and counts tau^2, which cannot be estimated, as a parameter"
-SATURATED_FIELDS = frozenset({"vt", "QEp", "R2", "predict", "AIC_ML", "AIC_REML", "AICc_ML", "AICc_REML", "BIC_ML", "BIC_REML"})
+SATURATED_FIELDS = frozenset(
+    {"vt", "QEp", "R2", "predict", "AIC_ML", "AIC_REML", "AICc_ML", "AICc_REML", "BIC_ML", "BIC_REML"}
+)
 
 
 def known_univariate(case: Case, reasons: list[str]) -> str | None:
@@ -131,14 +135,15 @@ def answers(model: Fit, case: Case) -> dict[str, Any]:
     riley = case.results.get("predict_riley")
     return {
         **coefficients(model), "s2w": model.scale, "tau2": model.tau2, "se_tau2": model.tau2_se, "I2": model.I2,
-        "H2": model.H2, "R2": model.R2, "vt": model.typical_variance, "predict": predictions(model, case.results.get("predict")),
+        "H2": model.H2, "R2": model.R2, "vt": model.typical_variance,
+        "predict": predictions(model, case.results.get("predict")),
         "predict_riley": predictions(model, riley, model.df_resid - 1.0),
     }  # fmt: skip
 
 
 def answer_interval(case: Case) -> dict[str, Any]:
     if case.args["type"] == "PL":
-        raise NotSupported("models: profile likelihood interval of tau^2")
+        raise NotSupported(PROFILE)
     model = fitted(case, test="z")
     return intervals(model)
 
@@ -157,7 +162,13 @@ def answer_blup(case: Case) -> dict[str, Any]:
     model = fitted(case)
     pred, se = model.blup()
     reach = 1.959963984540054 * se
-    return {"pred": pred, "se": se, "pi_lb": pred - reach, "pi_ub": pred + reach, "ranef": pred - model.blocks.X @ model.beta}
+    return {
+        "pred": pred,
+        "se": se,
+        "pi_lb": pred - reach,
+        "pi_ub": pred + reach,
+        "ranef": pred - model.blocks.X @ model.beta,
+    }
 
 
 def scale(case: Case, name: str) -> Any:
@@ -176,13 +187,16 @@ def scale(case: Case, name: str) -> Any:
             return np.sqrt(np.outer(np.diag(results["vcov"]), np.diag(results["vcov"])))
         case "predict" | "predict_riley":
             own = results[name]
-            return {} if own is None else {key: np.max(own["pi_se"]) for key in ("pred", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "se", "pi_se")}
+            return (
+                {}
+                if own is None
+                else {key: np.max(own["pi_se"]) for key in ("pred", "ci_lb", "ci_ub", "pi_lb", "pi_ub", "se", "pi_se")}
+            )
         case "pred" | "pi_lb" | "pi_ub" | "ranef" | "se":
             return float(np.sqrt(unit))
     return 1.0
 
 
-BLUP_FIELDS = "models: standard errors of random effects"
 UNIVARIATE = Family(answer_univariate, ABOUT_R | {"dev_ML"}, {}, scale, theirs_univariate, known_univariate)
 HETEROGENEITY_INTERVAL = Family(answer_interval, ABOUT_R, {}, scale, known=known_interval)
-BLUP = Family(answer_blup, ABOUT_R, dict.fromkeys(("ranef_se", "ranef_lb", "ranef_ub"), BLUP_FIELDS), scale)
+BLUP = Family(answer_blup, ABOUT_R, dict.fromkeys(("ranef_se", "ranef_lb", "ranef_ub"), RANDOM_EFFECTS), scale)

@@ -1,0 +1,62 @@
+# catharsis: `make report` runs the main job, `make test` the tests. Both set up what they need.
+
+ANALYSIS ?= crying
+PYTHON   ?= $(shell command -v python3.11 || command -v python3)
+VENV     := .venv
+BIN      := $(VENV)/bin
+PIP      := $(BIN)/python -m pip --disable-pip-version-check -q
+export PYTHONNOUSERSITE := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help report check-table test setup format lint types check golden clean wheel
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  ANALYSIS=name chooses the folder under analyses/ (now: $(ANALYSIS))"
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or say make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is older"; exit 1; }
+	@echo "setting up $(VENV) (once, a minute or two)"
+	@$(PYTHON) -m venv $(VENV) && touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+	@$(PIP) install -c constraints.txt -e . && touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	@$(PIP) install -c constraints.txt -e '.[test]' && touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	@$(PIP) install -c constraints.txt -e '.[test,dev]' && touch $@
+
+report: $(VENV)/.run ## Check, fit and render one analysis into reports/
+	@$(BIN)/catharsis report analyses/$(ANALYSIS) --out reports/$(ANALYSIS)
+
+check-table: $(VENV)/.run ## Check the inputs of one analysis
+	@$(BIN)/catharsis check analyses/$(ANALYSIS)
+
+test: $(VENV)/.test ## Run the tests
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+setup: $(VENV)/.dev ## Install everything for development
+
+format: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff check --fix -q src tests; $(BIN)/ruff format -q src tests
+
+lint: $(VENV)/.dev ## Check style and import contracts
+	@$(BIN)/ruff check src tests && $(BIN)/ruff format --check src tests && $(BIN)/lint-imports
+
+types: $(VENV)/.dev ## Check types
+	@$(BIN)/mypy
+
+check: lint types test ## Everything to run before a commit
+
+golden: $(VENV)/.test ## Compare with the reference numbers in GOLDEN=dir
+	@$(BIN)/python -m pytest tests/golden -q $(if $(GOLDEN),--golden-dir $(GOLDEN) --golden-report golden-report.json)
+
+wheel: $(VENV)/.dev ## Build the wheel
+	@$(BIN)/python -m build -q --wheel
+
+clean: ## Remove the environment and rendered reports
+	@rm -rf $(VENV) dist build reports/*/index.html reports/*/manifest.json reports/*/tables reports/*/figures reports/*/posteriors

@@ -1,0 +1,5 @@
+"""`python -m catharsis`."""
+
+from catharsis.cli.main import main
+
+main()

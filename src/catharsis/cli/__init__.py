@@ -1,0 +1,1 @@
+"""Commands: the edges where files, words and exit codes meet. One file per command."""

@@ -1,0 +1,5 @@
+"""`python -m catharsis.cli`."""
+
+from catharsis.cli.main import main
+
+main()

@@ -1,0 +1,185 @@
+"""Check the inputs of an analysis as a whole: rows, expressions, citations, priors, people counted twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from catharsis.bayes.priors import Priors
+from catharsis.checks.run import check_rows
+from catharsis.effects.prepare import prepare
+from catharsis.errors import InputError, InputErrors, ModelError, did_you_mean
+from catharsis.plan.claims import judge_claims
+from catharsis.plan.spec import Directions, Plan, Synthesis
+from catharsis.studies.schema import Waiver
+from catharsis.studies.selection import compile_rows
+from catharsis.studies.table import COLUMNS, Row, StudyTable, read_studies
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An analysis without errors.
+
+    Attributes
+    ----------
+    table : StudyTable
+        Its rows.
+    warnings : tuple of InputError
+        Findings that do not stop a run.
+    waived : tuple of (Row, Waiver)
+        Findings that a person lets stand.
+    """
+
+    table: StudyTable
+    warnings: tuple[InputError, ...]
+    waived: tuple[tuple[Row, Waiver], ...]
+
+
+def check(plan: Plan) -> Checked:
+    """Read the table and check every row, every row expression and every synthesis' rows.
+
+    Returns
+    -------
+    Checked
+
+    Raises
+    ------
+    InputErrors
+        All errors of the inputs.
+    """
+    table = read_studies(plan.table_path, plan.dictionary, plan.library)
+    found = check_rows(table)
+    problems = list(found.errors)
+    for i, spec in enumerate(plan.file.syntheses):
+        problems += _expression_problems(plan, ("syntheses", i), spec)
+    for i, directions in enumerate(plan.file.directions):
+        problems += _expression_problems(plan, ("directions", i), directions)
+    for i, caveat in enumerate(plan.file.caveats):
+        at = plan.source.at(("caveats", i, "when"))
+        problems += _collect(lambda at=at, caveat=caveat: compile_rows(caveat.when, columns(plan), at))  # type: ignore[misc]
+    problems += _unknown_citations(plan)
+    problems += _claim_problems(plan)
+    if problems:
+        raise InputErrors(problems)
+    for i, spec in enumerate(plan.file.syntheses):
+        rows = select(plan, table, spec, ("syntheses", i))
+        problems += _collect(lambda rows=rows, spec=spec: prepare(rows, spec.scale, plan.dictionary, spec.correct))  # type: ignore[misc]
+    if problems:
+        raise InputErrors(problems)
+    _, warnings = judge_claims(plan, table)
+    return Checked(table, (*found.warnings, *warnings), found.waived)
+
+
+def _claim_problems(plan: Plan) -> list[InputError]:
+    """Row expressions and citations of the claims."""
+    if plan.claims is None or plan.claims_source is None:
+        return []
+    problems: list[InputError] = []
+    for i, claim in enumerate(plan.claims.claims):
+        if claim.speaks is not None:
+            at = plan.claims_source.at(("claims", i, "speaks"))
+            problems += _collect(lambda at=at, claim=claim: compile_rows(claim.speaks or "", columns(plan), at))  # type: ignore[misc]
+        for j, cite in enumerate(claim.cites):
+            if cite.key is not None and cite.key not in plan.library:
+                problems.append(
+                    InputError(
+                        plan.claims_source.at(("claims", i, "cites", j, "key")),
+                        f'no reference has the key "{cite.key}"',
+                        "what is cited must be in the bibliography",
+                        plan.library.suggest(cite.key),
+                        "unknown-cite",
+                    )
+                )
+    return problems
+
+
+def columns(plan: Plan) -> list[str]:
+    """Columns that row expressions may name."""
+    return [*COLUMNS, *plan.dictionary.moderators]
+
+
+def _collect(step: Callable[[], Any]) -> tuple[InputError, ...]:
+    try:
+        step()
+    except InputErrors as found:
+        return found.problems
+    return ()
+
+
+def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesis | Directions) -> list[InputError]:
+    problems: list[InputError] = []
+    if spec.rows is not None:
+        problems += _collect(lambda: compile_rows(spec.rows or "", columns(plan), plan.source.at((*path, "rows"))))
+    if isinstance(spec, Synthesis):
+        if spec.outcome is not None and spec.outcome not in plan.dictionary.outcomes:
+            problems.append(_unknown(plan, (*path, "outcome"), "outcome", spec.outcome, list(plan.dictionary.outcomes)))
+        for column in [*(spec.random or "").split("/"), spec.cluster or "", spec.label]:
+            if column.strip() and column.strip() not in columns(plan):
+                problems.append(_unknown(plan, path, "column", column.strip(), columns(plan)))
+        for texts, where in ((spec.priors, (*path, "priors")), (plan.file.priors, ("priors",))):
+            if texts is not None:
+                problems += _prior_problems(plan, texts.model_dump(exclude_none=True), where)
+    else:
+        for column in (*spec.by, spec.vote):
+            if column not in columns(plan):
+                problems.append(_unknown(plan, (*path, "by"), "column", column, columns(plan)))
+    return problems
+
+
+def _prior_problems(plan: Plan, texts: dict[str, str], path: tuple[str | int, ...]) -> list[InputError]:
+    texts.pop("why", None)
+    try:
+        Priors.parse(texts)
+    except ModelError as problem:
+        return [
+            InputError(
+                plan.source.at(path),
+                str(problem),
+                "a prior is part of the model",
+                "write for example normal(0, 1) or half-normal(0.5)",
+                "prior",
+            )
+        ]
+    return []
+
+
+def _unknown(plan: Plan, path: tuple[str | int, ...], what: str, name: str, known: list[str]) -> InputError:
+    return InputError(
+        plan.source.at(path), f'there is no {what} "{name}"', "the synthesis could not be formed", did_you_mean(name, known), "unknown"
+    )
+
+
+def _unknown_citations(plan: Plan) -> list[InputError]:
+    wanted: list[tuple[tuple[str | int, ...], str]] = [
+        ((name, "cites", i), key)
+        for name, origin in (("origin", plan.file.origin), ("data", plan.file.data))
+        for i, key in enumerate(origin.cites if origin else ())
+    ]
+    wanted += [
+        (("syntheses", i, "published", j, "cite"), published.cite)
+        for i, spec in enumerate(plan.file.syntheses)
+        for j, published in enumerate(spec.published)
+    ]
+    return [
+        InputError(
+            plan.source.at(path),
+            f'no reference has the key "{key}"',
+            "what is cited must be in the bibliography",
+            plan.library.suggest(key),
+            "unknown-cite",
+        )
+        for path, key in wanted
+        if key not in plan.library
+    ]
+
+
+def select(plan: Plan, table: StudyTable, spec: Synthesis | Directions, path: tuple[str | int, ...]) -> tuple[Row, ...]:
+    """The rows of a synthesis, in table order."""
+    rows = tuple(table)
+    if isinstance(spec, Synthesis) and spec.outcome is not None:
+        rows = tuple(row for row in rows if row.get("outcome") == spec.outcome)
+    if spec.rows is not None:
+        test = compile_rows(spec.rows, columns(plan), plan.source.at((*path, "rows")))
+        rows = tuple(row for row in rows if test(row))
+    return rows

@@ -1,0 +1,1 @@
+"""Results become a page, figures and tables; words and rounding are settled here, once."""

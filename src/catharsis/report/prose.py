@@ -1,0 +1,433 @@
+"""Computed sentences. Each number comes from the results; the gate decides which sentences appear."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from catharsis.assess.gates import Withheld, show_p
+from catharsis.effects.measures import Measure
+from catharsis.models.fit import Fit, Wald
+from catharsis.plan.record import minus_reml, prediction_df
+from catharsis.plan.results import DirectionsResult, FamilyResult, Results, SynthesisResult
+from catharsis.report.numbers import MINUS, bracket, capital, count, interval, listing, number, p_value
+
+SYMBOLS = {"MC": "M", "MD": "MD", "SMD": "g", "SMCC": "g", "ZCOR": "r", "COR": "r", "RR": "RR", "OR": "OR", "RD": "RD", "PLO": "share"}
+TESTS = {
+    "z": "normal intervals",
+    "t": "t intervals",
+    "knha": "Knapp-Hartung intervals",
+    "adhoc": "modified Knapp-Hartung intervals, never narrower than the normal ones",
+}
+METHODS = {
+    "REML": "restricted maximum likelihood", "ML": "maximum likelihood", "DL": "DerSimonian-Laird", "HE": "Hedges",
+    "PM": "Paule-Mandel", "EE": "equal effects", "FE": "equal effects",
+}  # fmt: skip
+
+
+# -- one value on the reader's scale ----------------------------------------------------------------
+
+
+def value(measure: Measure, x: float, sign: bool = False) -> str:
+    """An analysis-scale number as the reader sees it."""
+    if measure.back == "expit":
+        return f"{100 * float(measure.to_reader(x)):.0f}%"
+    return number(float(measure.to_reader(x)), sign=sign and measure.back == "none")
+
+
+def limits(measure: Measure, low: float, high: float) -> str:
+    """An interval as the reader sees it, in words."""
+    return f"{value(measure, low)} to {value(measure, high)}"
+
+
+def unit_phrase(result: SynthesisResult) -> str:
+    """The unit in words, with the scale when the instrument has one."""
+    effects = result.effects
+    if effects.scale == "raw" and effects.rows:
+        return effects.unit
+    return {
+        "standardised": "standard deviations", "correlation": "(correlation)", "PLO": "", "RR": "(risk ratio)",
+        "OR": "(odds ratio)", "RD": "(risk difference)",
+    }.get(effects.scale, "")  # fmt: skip
+
+
+def scale_phrase(results: Results, result: SynthesisResult) -> str:
+    """ "points on a scale from −3 to +3" for an instrument with a range."""
+    if result.effects.scale == "raw" and result.effects.rows:
+        outcome = results.plan.dictionary.outcomes[str(result.effects.rows[0].get("outcome"))]
+        if outcome.range:
+            low, high = outcome.range
+            return f"{result.effects.unit} on a scale from {number(low, 0)} to {number(high, 0, sign=True)}"
+    return unit_phrase(result)
+
+
+def sites(result: SynthesisResult, n: int | None = None) -> str:
+    """ "5 countries", in the synthesis' own words."""
+    n = result.gate.k if n is None else n
+    return count(n, result.spec.sites.one, result.spec.sites.many)
+
+
+# -- the top of the page ----------------------------------------------------------------------------
+
+
+def status(results: Results) -> tuple[str, str]:
+    """How far the whole analysis carries: a word and its reason."""
+    if not results.reportable:
+        return "not reportable", "a fit failed its diagnostics"
+    heads = [item.headline for item in results.families if item.headline is not None]
+    if not heads:
+        return "no estimates", "no direct study gives numbers"
+    if len(heads) == 1 and heads[0].gate.m == 1:
+        return "exploratory", f"one {heads[0].spec.sites.report} ({_study(heads[0])}) carries the only direct estimates"
+    if any(head.gate.k < 5 for head in heads):
+        return "exploratory", "an outcome rests on fewer than five samples"
+    return "complete", "every outcome rests on five samples or more"
+
+
+def _study(result: SynthesisResult) -> str:
+    return str(result.effects.rows[0].get("study"))
+
+
+def site_phrase(result: SynthesisResult) -> str:
+    """ "20 cells in 5 countries" where a random factor groups the sites, "5 countries" elsewhere."""
+    text = sites(result)
+    model, groups = result.fit, result.spec.sites.groups
+    if model is None or not model.codes or groups is None:
+        return text
+    many = len(set(model.codes[model.blocks.factors[0]].tolist()))
+    return f"{text} in {count(many, *groups)}"
+
+
+def headline_sentence(results: Results, result: SynthesisResult) -> str:
+    """Estimate, interval and, where it may be said, the prediction."""
+    estimate, low, high = result.headline()
+    measure = result.effects.measure
+    kind = "95% interval" if results.plan.file.level == 0.95 else f"{100 * results.plan.file.level:g}% interval"
+    text = f"{value(measure, estimate, sign=True)} {scale_phrase(results, result)}".strip()
+    text += f" ({kind} {limits(measure, low, high)}"
+    if result.fit is not None and result.gate.heterogeneity and result.fit.blocks.p == 1:
+        new = result.fit.predict(pi_df=prediction_df(result.fit))
+        if math.isfinite(new.pi_low):
+            text += f"; a new {new_word(result)} {limits(measure, new.pi_low, new.pi_high)}"
+    return text + ")."
+
+
+def new_word(result: SynthesisResult) -> str:
+    """What a prediction is for: a new site within one report, or a new study."""
+    return result.spec.sites.one if result.gate.new == "site" else "study"
+
+
+def basis_sentence(result: SynthesisResult) -> str:
+    """What the estimate rests on: reports, sites, people and caveats."""
+    gate, effects = result.gate, result.effects
+    people = f", {count(effects.people, 'person', 'people')}" if effects.people else ""
+    if gate.one_study:
+        text = f"One {result.spec.sites.report} ({_study(result)}), {site_phrase(result)}{people}"
+    elif gate.k == 1:
+        text = f"One sample ({_study(result)}){people}"
+    else:
+        text = f"{count(gate.m, 'report')}, {count(gate.k, 'sample')}{people}"
+    says = [
+        found.caveat.say if found.count == found.of else f"{found.caveat.say} ({found.count} of {found.of})"
+        for found in result.caveats
+    ]
+    return f"{text}: {'; '.join(says)}." if says else f"{text}."
+
+
+def directions_sentence(found: DirectionsResult, words: tuple[str, str, str], label: dict[str, str]) -> str:
+    """Votes per setting in one sentence, reporting zeros."""
+    parts = []
+    for cell in found.cells:
+        test = cell.test
+        tally = [(test.negative, words[2]), (test.none, words[1]), (test.positive, words[0]), (test.mixed, "both ways")]
+        told = listing([f"{n} {word}" for n, word in tally if n])
+        parts.append(f"{cell_label(cell.key, found.spec.by, label)} {told}")
+    return f"{found.spec.title}: {'; '.join(parts)}." if parts else ""
+
+
+def cell_label(key: Sequence[str], by: Sequence[str], label: dict[str, str]) -> str:
+    """A setting in the analysis' own words; a missing number is left out."""
+    parts = []
+    for column, level in zip(by, key, strict=True):
+        if level == "not stated":
+            continue
+        if column == "minutes":
+            minutes = float(level)
+            parts.append(f"at {minutes:g} minutes" if minutes else "at 0 minutes")
+        else:
+            parts.append(label.get(f"{column}={level}", level))
+    return ", ".join(parts) or "not stated"
+
+
+def sign_test_sentence(found: DirectionsResult) -> str:
+    """What the sign tests can say and could not say."""
+    tested = [cell.test for cell in found.cells if cell.test.decided]
+    if not tested:
+        return "No setting has a decided vote, so there is nothing to test."
+    smallest = min(test.p for test in tested)
+    able = sum(test.smallest_p < 0.05 for test in tested)
+    settings = count(len(tested), "setting")
+    text = f"Sign tests in {settings}: smallest {p_value(smallest)}"
+    if able < len(tested):
+        few = "none of them holds" if able == 0 else f"only {able} of them {'holds' if able == 1 else 'hold'}"
+        text += f"; {few} the six decided votes without which no result could fall below .05"
+    return text + "."
+
+
+def gap_sentence(results: Results, item: FamilyResult) -> str:
+    """How many rows there are, and that none is direct."""
+    total = sum(item.kinds.values())
+    if not total:
+        return f"No row of the table is about {item.family.label.lower()}."
+    return f"None of the {count(total, 'row')} on {item.family.label.lower()} comes from {results.plan.file.direct}."
+
+
+def analogue_sentence(result: SynthesisResult) -> str:
+    """An analogue's result, labelled as one."""
+    estimate, low, high = result.headline()
+    measure = result.effects.measure
+    size = f"{SYMBOLS[measure.code]} {value(measure, estimate)}, {limits(measure, low, high)}"
+    many = sites(result) if result.spec.sites.many != "samples" else count(result.gate.k, "sample")
+    return f"{result.spec.title}: {size}, {many}."
+
+
+def also_sentence(result: SynthesisResult) -> str:
+    """One line on a further moderator synthesis."""
+    estimate, low, high = result.headline()
+    measure = result.effects.measure
+    says = "; ".join(found.caveat.say for found in result.caveats if found.count == found.of)
+    size = f"{SYMBOLS[measure.code]} {value(measure, estimate, sign=True)} ({limits(measure, low, high)})"
+    return f"{result.spec.title}: {size}{f' – {says}' if says else ''}."
+
+
+def what_would_help(results: Results) -> list[str]:
+    """What would change the answers: from gaps, states and caveats, and counted rows without sizes."""
+    found = []
+    for item in results.families:
+        if item.family.main and item.family.would_help:
+            found.append(item.family.would_help)
+    for result in results.syntheses:
+        if result.spec.role == "headline":
+            found += [caveat.caveat.would_help for caveat in result.caveats if caveat.caveat.would_help]
+    rows = [row for row in results.table if row.get("evidence", "direct") == "direct" and row.get("kind") in ("bounds", "direction")]
+    if rows:
+        works = len({row.get("cite") for row in rows})
+        found.append(
+            f"Means and SDs (or test statistics) for the {count(len(rows), 'direct row')} in {count(works, 'work')} "
+            "that report a direction or a verdict without a size."
+        )
+    return list(dict.fromkeys(found))
+
+
+# -- one synthesis ----------------------------------------------------------------------------------
+
+
+def coefficient(model: Fit, i: int, measure: Measure, symbol: str) -> str:
+    """ "b = 0.13, 95% CI [−0.05, 0.31], z = 1.39, p = .164" for one coefficient."""
+    low, high = (float(side[i]) for side in model.interval())
+    shown = [float(measure.to_reader(x)) for x in (float(model.beta[i]), low, high)]
+    statistic = float(model.beta[i] / model.se[i]) if model.se[i] > 0 else math.inf
+    name = f"t({model.df:g})" if math.isfinite(model.df) else "z"
+    level = f"{100 * model.level:g}%"
+    return (
+        f"{symbol} = {number(shown[0])}, {level} CI {bracket(shown[1], shown[2])}, "
+        f"{name} = {number(statistic)}, {p_value(float(model.pvalues.iloc[i]))}"
+    )
+
+
+def wald(test: Wald, name: str) -> str:
+    """ "QM(3) = 4.87, p = .181" or "F(3, 16) = ..."."""
+    if math.isfinite(test.df2):
+        return f"F({test.df1:g}, {test.df2:.3g}) = {number(test.statistic)}, {p_value(test.p)}"
+    return f"{name}({test.df1:g}) = {number(test.statistic)}, {p_value(test.p)}"
+
+
+def frequentist_sentences(result: SynthesisResult) -> list[str]:
+    """The headline fit as a journal prints it."""
+    model, measure = result.fit, result.effects.measure
+    if model is None:
+        if result.single is None:
+            return ["No row carries numbers for this synthesis."]
+        estimate, low, high = result.headline()
+        shown = [float(measure.to_reader(x)) for x in (estimate, low, high)]
+        return [
+            f"One sample, not pooled: {SYMBOLS[measure.code]} = {number(shown[0])}, "
+            f"{100 * result.level:g}% CI {bracket(shown[1], shown[2])} ({result.single.route.name})."
+        ]
+    gate = result.gate
+    rest = f"{site_phrase(result)}, one {result.spec.sites.report} (m = 1)" if gate.one_study else f"{sites(result)}, {count(gate.m, 'report')}"
+    random = f", random {listing([f for f in model.blocks.factors])}" if model.blocks.factors != ("effect",) else ""
+    head = f"k = {gate.k} ({rest}{random}); {METHODS[model.method]}, {TESTS[model.test]}."
+    found = [capital(head)]
+    if model.blocks.p == 1:
+        found.append(f"Average {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
+    else:
+        factor = result.factor
+        base = model.design.factors[factor][0] if factor else "all moderators at zero"
+        found.append(f"At {base}: {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
+        found += [
+            f"{_term(model.design.terms[i])}: {coefficient(model, i, _plain(measure), 'b')}." for i in range(1, model.blocks.p)
+        ]
+        found.append(f"Moderators together: {wald(model.QM, 'QM')}.")
+    found.append(heterogeneity_sentence(result))
+    return [sentence for sentence in found if sentence]
+
+
+def _term(term: str) -> str:
+    return capital(term.replace("[", " (").replace("]", ")").replace("_", " "))
+
+
+
+
+def _plain(measure: Measure) -> Measure:
+    from dataclasses import replace
+
+    return replace(measure, back="none")
+
+
+def heterogeneity_sentence(result: SynthesisResult) -> str:
+    """tau, I2, Q and the prediction interval, when k allows."""
+    model = result.fit
+    if model is None or not result.gate.heterogeneity or model.method in ("EE", "FE"):
+        return ""
+    text = f"Heterogeneity: τ = {number(model.tau)}"
+    if model.blocks.factors == ("effect",):
+        low, high = model.confint_heterogeneity()
+        text += f" (Q-profile {100 * model.level:g}% CI {bracket(math.sqrt(low), math.sqrt(high))})"
+    text += f", I² = {model.I2:.0f}%, {wald(model.QE, 'Q')}"
+    if model.blocks.p == 1:
+        df = prediction_df(model)
+        new = model.predict(pi_df=df)
+        if math.isfinite(new.pi_low):
+            measure = result.effects.measure
+            shown = [float(measure.to_reader(x)) for x in (new.pi_low, new.pi_high)]
+            text += f"; a new {new_word(result)} is predicted in {bracket(*shown)} (t with {df} df)"
+    return text + "."
+
+
+def bayes_sentences(result: SynthesisResult) -> list[str]:
+    """The posterior, what the prior does to it, and whether both engines agree."""
+    exact = result.exact
+    if exact is None or not result.gate.bayes:
+        return []
+    measure = result.effects.measure
+    mu = exact.mu
+    shown = [float(measure.to_reader(x)) for x in (mu.mean, mu.low, mu.high)]
+    new = [float(measure.to_reader(x)) for x in (exact.new.low, exact.new.high)]
+    level = f"{100 * exact.level:g}%"
+    where = "Posterior mean" if len(exact.terms) == 1 else "At the reference level, posterior mean"
+    found = [
+        f"{where} {number(shown[0])}, {level} interval {bracket(shown[1], shown[2])}"
+        + (f", P(> 0) = {_probability(mu.positive)}" if math.isfinite(measure.no_effect) else "")
+        + f"; τ {number(exact.tau.median)} {bracket(exact.tau.low, exact.tau.high)}; a new {new_word(result)} {bracket(*new)}."
+    ]
+    found += [
+        f"{_term(term)}: {number(post.mean)} {bracket(post.low, post.high)}, P(> 0) = {_probability(post.positive)}."
+        for term, post in list(exact.coefficients.items())[1:]
+    ]
+    found.append(prior_sentence(result))
+    if result.nuts is not None and result.nuts.diagnostics is not None and result.agreement:
+        d = result.nuts.diagnostics
+        far = max(item.distance for item in result.agreement)
+        found.append(
+            f"These numbers come from quadrature; NUTS ({d.sampler}: R-hat {d.rhat:.3f}, smallest effective sample size "
+            f"{min(d.ess_bulk, d.ess_tail):,.0f}, {count(d.divergences, 'divergence')}) agrees with them within "
+            f"{far:.1f} Monte Carlo standard errors."
+        )
+    elif result.nuts is None:
+        found.append("These numbers come from quadrature; the sampler was not run.")
+    return found
+
+
+def _probability(p: float) -> str:
+    return "> .999" if p > 0.9995 else "< .001" if p < 0.0005 else f"{p:.3f}".lstrip("0")
+
+
+def prior_sentence(result: SynthesisResult) -> str:
+    """Bayes minus REML in REML standard errors, and the prior's part in it."""
+    shift = minus_reml(result)
+    if shift is None or result.exact is None or result.fit is None:
+        return ""
+    first = shift[result.exact.terms[0]]
+    total, part = first["total"] or 0.0, first["prior_on_b"] or 0.0
+    priors = result.exact.priors
+    names = f"{priors.mu} on the average and {priors.tau} on τ"
+    pull = "pulls it towards its own centre" if abs(part) >= 0.1 else "hardly moves it"
+    return (
+        f"Priors: {names}. Bayes minus {result.fit.method} is {number(total, sign=True)} {result.fit.method} standard errors; "
+        f"the prior on the average accounts for {number(part, sign=True)} of it ({pull}), the rest comes from averaging over τ "
+        f"(posterior median {number(result.exact.tau.median)}) instead of fixing it at {number(result.fit.tau)}."
+    )
+
+
+def robust_sentences(result: SynthesisResult) -> list[str]:
+    """CR2 beside the model, with p hidden where Satterthwaite's df are too few."""
+    robust = result.robust
+    if robust is None:
+        return []
+    found = []
+    low, high = robust.interval()
+    hidden = [term for term, df in zip(robust.terms, robust.df, strict=True) if not show_p(float(df))]
+    for i, term in enumerate(robust.terms):
+        if term == "intercept" and len(robust.terms) > 1:
+            continue
+        p = "" if term in hidden else f", {p_value(float(robust.pvalues[i]))}"
+        found.append(
+            f"{_term(term)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with {number(float(robust.df[i]), 1)} df{p}."
+        )
+    chosen = [i for i, term in enumerate(robust.terms) if term != "intercept"] or [0]
+    joint = robust.wald(chosen)
+    if not math.isfinite(joint.df2) or joint.df2 < 4:
+        told = f"{joint.df2:.1f}" if math.isfinite(joint.df2) else "no"
+        found.append(f"HTZ test of all of them: F = {number(joint.statistic)} with {told} denominator df, too few for a p value.")
+    else:
+        found.append(f"HTZ test of all of them: {wald(joint, 'F')}.")
+    if hidden:
+        found.append(
+            f"With {robust.m} clusters, Satterthwaite's df fall below 4 for {listing([_term(t) for t in hidden])}: "
+            "no p value is shown there."
+        )
+    return found
+
+
+def moderator_sentence(result: SynthesisResult, labels: dict[str, str]) -> str:
+    """Contrasts with the reference level in one sentence for the first screen."""
+    model, factor = result.fit, result.factor
+    if model is None or factor is None:
+        return ""
+    table = model.contrasts(factor)
+    unit = unit_phrase(result)
+    parts = [
+        f"{labels.get(f'{factor}={level}', str(level))} {number(row['estimate'], sign=True)} ({interval(row['low'], row['high'])})"
+        for level, row in table.iterrows()
+    ]
+    reference = labels.get(f"{factor}={model.design.factors[factor][0]}", model.design.factors[factor][0])
+    clear = [(row["low"] > 0) or (row["high"] < 0) for _, row in table.iterrows()]
+    verdict = (
+        f"{'All' if len(clear) > 2 else 'Both' if len(clear) == 2 else 'The'} {'interval includes' if len(clear) == 1 else 'intervals include'} zero"
+        if not any(clear)
+        else f"{sum(clear)} of {count(len(clear), 'interval')} {'leaves' if sum(clear) == 1 else 'leave'} out zero"
+    )
+    return f"Against “{reference}”, in {unit}: {listing(parts)}. {verdict}; taken together, {p_value(model.QM.p)}."
+
+
+def withheld_sentences(withheld: Sequence[Withheld]) -> list[str]:
+    """What is not said, and why."""
+    return [f"{capital(item.what)}: {item.why}." for item in withheld]
+
+
+def published_sentence(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
+    """A published number beside ours, with the gap."""
+    found = []
+    for item in result.comparisons:
+        theirs = number(item.published.estimate)
+        if item.published.interval:
+            theirs += f" {bracket(*item.published.interval)}"
+            ours = f"{number(item.estimate, 4)} {bracket(item.low, item.high, 4)}"
+        else:
+            ours = number(item.estimate, 3)
+        text = f"Published ({labels.get(item.published.cite, item.published.cite)}): {theirs}. Here ({item.method}): {ours}; largest gap {number(item.gap, 3)}."
+        found.append(f"{text} {item.published.note or ''}".strip())
+    return found
+
+
