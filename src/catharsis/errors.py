@@ -89,11 +89,11 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of an input as a message shows it: text between quotes, on one line, never long.
+    r"""A value of an input as a message shows it: text between quotes, on one line, never long.
 
     Examples
     --------
-    >>> print(shown("two\\nlines"), shown(True), shown(None), shown([1, 2]), shown(0.5))
+    >>> print(shown("two\nlines"), shown(True), shown(None), shown([1, 2]), shown(0.5))
     "two lines" true nothing a list 0.5
     """
     if value is None:

@@ -67,7 +67,7 @@ def fit_bayes(
     --------
     >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
     >>> round(post.mu.mean, 3), round(post.tau.median, 3)
-    (0.427, 0.338)
+    (0.403, 0.366)
     """
     given = read_data(formula, data, yi, vi, X, reference, levels)
     check_data(given, level)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -21,10 +22,20 @@ from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
 from catharsis.numerics import FloatArray, IntArray
 
-TARGET_ACCEPT = 0.98  # funnels of small k need short steps; a rejected proposal costs little here
-TUNE = 1000
+TARGET_ACCEPT = (0.99, 0.999)  # funnels of small k need short steps; the second is tried when the first diverges
+TUNE = 2000
 
 _COMPILED: dict[tuple[Any, ...], Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How one run of the sampler is set up."""
+
+    draws: int
+    chains: int
+    seed: int
+    target: float
 
 
 def _pymc() -> Any:
@@ -153,7 +164,11 @@ def posterior(
     ----------
     [@hoffman2014; @abrilpla2023; @kumar2019]
     """
-    idata, sampler = _sample(blocks, terms, priors, draws, chains, seed)
+    for target in TARGET_ACCEPT:
+        idata, sampler = _sample(blocks, terms, priors, Run(draws, chains, seed, target))
+        diagnostics = _diagnose(idata, sampler)
+        if not diagnostics.divergences:
+            break
     b = np.asarray(idata.posterior["b"])
     tau = np.asarray(idata.posterior["tau"])
     theta = np.asarray(idata.posterior["theta"])
@@ -174,43 +189,37 @@ def posterior(
         tau=of_draws(tau, level), new=of_draws(new, level),
         studies={label: of_draws(theta[..., i], level) for i, label in enumerate(labels)} if univariate else {},
         linear=linear, priors=priors, level=level, log_evidence=float("nan"), error=float("nan"), chance=chance,
-        diagnostics=_diagnose(idata, sampler), inference_data=idata,
+        diagnostics=diagnostics, inference_data=idata,
     )  # fmt: skip
 
 
-def _sample(
-    blocks: Blocks, terms: tuple[str, ...], priors: Priors, draws: int, chains: int, seed: int
-) -> tuple[Any, str]:
+def _sample(blocks: Blocks, terms: tuple[str, ...], priors: Priors, run: Run) -> tuple[Any, str]:
     if find_spec("nutpie") is None:
-        return _sample_pymc(pymc_model(blocks, terms, priors), draws, chains, seed), "PyMC"
-    pm = _pymc()
+        return _sample_pymc(pymc_model(blocks, terms, priors), run), "PyMC"
     data = _data(blocks, terms, priors)
     levels = int(data["level"].max()) + 1
     structure = (blocks.k, terms, levels, priors.tau.family, priors.mu.family, priors.b.family)
+    _pymc()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import nutpie
 
         if structure not in _COMPILED:
-            _COMPILED[structure] = nutpie.compile_pymc_model(
-                pymc_model(blocks, terms, priors), backend="numba"
-            )
-        compiled = _COMPILED[structure].with_data(**data)
+            _COMPILED[structure] = nutpie.compile_pymc_model(pymc_model(blocks, terms, priors), backend="numba")
         idata = nutpie.sample(
-            compiled, draws=draws, tune=TUNE, chains=chains, cores=min(chains, os.cpu_count() or 1), seed=seed,
-            target_accept=TARGET_ACCEPT, progress_bar=False,
+            _COMPILED[structure].with_data(**data), draws=run.draws, tune=TUNE, chains=run.chains, seed=run.seed,
+            cores=min(run.chains, os.cpu_count() or 1), target_accept=run.target, progress_bar=False,
         )  # fmt: skip
-    del pm
     return idata, "nutpie"
 
 
-def _sample_pymc(model: Any, draws: int, chains: int, seed: int) -> Any:
+def _sample_pymc(model: Any, run: Run) -> Any:
     pm = _pymc()
     with model, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pm.sample(
-            draws=draws, tune=TUNE, chains=chains, cores=1, random_seed=seed, target_accept=TARGET_ACCEPT, progressbar=False,
-            compute_convergence_checks=False, compile_kwargs={"mode": "NUMBA"},
+            draws=run.draws, tune=TUNE, chains=run.chains, cores=1, random_seed=run.seed, target_accept=run.target,
+            progressbar=False, compute_convergence_checks=False, compile_kwargs={"mode": "NUMBA"},
         )  # fmt: skip
 
 

@@ -1,15 +1,17 @@
-"""Cells that cannot be right whatever the study: errors."""
+"""Cells that cannot be right whatever the study: errors, which nobody can waive."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from catharsis.errors import InputError
 from catharsis.studies.dictionary import Dictionary
 from catharsis.studies.table import Row
 
 SPREADS = ("sd_change", "se_change", "sd1", "se1", "sd2", "se2", "d_se", "vi", "sei")
-MEANS = (("m1", "sd1", "n1"), ("m2", "sd2", "n2"))
+GROUPS = (("m1", "sd1", "se1", "n1"), ("m2", "sd2", "se2", "n2"))
+SHARES = ("share_better", "share_same", "share_worse")
+ROUNDING = 1e-3  # relative: an SD printed with three digits may exceed its bound by half a digit
 
 
 def impossible(row: Row, dictionary: Dictionary) -> Iterator[InputError]:
@@ -20,25 +22,35 @@ def impossible(row: Row, dictionary: Dictionary) -> Iterator[InputError]:
     yield from _interval(row)
     yield from _range(row, dictionary)
     yield from _events(row)
-    yield from _incomplete(row)
+    yield from _shares(row)
+    if row.get("kind") in ("estimate", "counts") and not row.has("exclude"):
+        yield from _incomplete(row)
 
 
 def _error(row: Row, column: str, what: str, why: str, fix: str, rule: str) -> InputError:
     return InputError(row.place(column), f"{what} ({row.id})", why, fix, rule)
 
 
+def _outside(row: Row, column: str, inside: bool, why: str, rule: str) -> Iterator[InputError]:
+    """A cell that breaks the bounds of its kind."""
+    if row.has(column) and not inside:
+        yield _error(row, column, f"{column} is {row.get(column):g}", why, f"correct {column}", rule)
+
+
 def _spreads(row: Row) -> Iterator[InputError]:
     for column in SPREADS:
         if row.has(column) and not row.get(column) > 0:
             yield _error(
-                row, column, f"{column} is {row.get(column)}", "a standard deviation or error is positive",
+                row, column, f"{column} is {row.get(column):g}", "a standard deviation or error is positive",
                 "enter the value from the paper, or delete the cell", "spread-not-positive",
             )  # fmt: skip
 
 
 def _sizes(row: Row) -> Iterator[InputError]:
-    for column in ("n", "n1", "n2"):
-        if row.has(column) and row.get(column) < 2 and row.get("kind") in ("estimate", "bounds"):
+    sized = row.get("kind") == "bounds" or (row.get("kind") == "estimate" and not row.has("yi"))
+    sized = sized and not row.has("exclude")
+    for column in ("n", "n1", "n2") if sized else ():
+        if row.has(column) and row.get(column) < 2:
             yield _error(
                 row, column, f"{column} is {row.get(column)}", "a standard deviation needs at least 2 people per group",
                 "enter the group size from the paper, or give this row an exclude: reason", "n-too-small",
@@ -50,27 +62,24 @@ def _sizes(row: Row) -> Iterator[InputError]:
         )  # fmt: skip
     if row.has("n", "enrolled") and row.get("n") > row.get("enrolled"):
         yield _error(
-            row, "n", f"n is {row.get('n')}, but {row.get('enrolled')} were enrolled", "nobody can be analysed who was not enrolled",
-            "correct n or enrolled", "n-above-enrolled",
+            row, "n", f"n is {row.get('n')}, but {row.get('enrolled')} were enrolled",
+            "nobody can be analysed who was not enrolled", "correct n or enrolled", "n-above-enrolled",
         )  # fmt: skip
 
 
 def _statistics(row: Row) -> Iterator[InputError]:
-    if row.has("r") and not -1 < row.get("r") < 1:
-        yield _error(row, "r", f"r is {row.get('r')}", "a correlation lies between -1 and 1", "correct r", "r-out-of-range")
-    if row.has("p") and not 0 <= row.get("p") <= 1:
-        yield _error(row, "p", f"p is {row.get('p')}", "a probability lies between 0 and 1", "correct p", "p-out-of-range")
-    if row.has("F") and row.get("F") < 0:
-        yield _error(row, "F", f"F is {row.get('F')}", "F is a ratio of squares", "correct F", "F-negative")
-    if row.has("df1") and row.get("df1") != 1 and row.get("kind") == "estimate":
+    yield from _outside(row, "r", -1 < row.get("r", 0) < 1, "a correlation lies between -1 and 1", "r-out-of-range")
+    yield from _outside(row, "p", 0 <= row.get("p", 0) <= 1, "a probability lies between 0 and 1", "p-out-of-range")
+    yield from _outside(row, "alpha", 0 < row.get("alpha", 1) < 1, "a level lies between 0 and 1", "alpha-out-of-range")
+    yield from _outside(row, "F", row.get("F", 0) >= 0, "F is a ratio of squares", "F-negative")
+    for column in ("df", "df1", "df2"):
+        yield from _outside(row, column, row.get(column, 1) > 0, "degrees of freedom are positive", "df-not-positive")
+    if row.get("df1", 1) > 1 and row.get("kind") == "estimate":
         yield _error(
             row, "df1", f"F has {row.get('df1'):g} numerator degrees of freedom",
             "an F over more than two groups has no direction and is no effect size of two groups",
-            "enter the means and SDs, or call the row kind: direction", "F-of-many-groups",
+            "enter the means and SDs, or keep the direction under reported: instead", "F-of-many-groups",
         )  # fmt: skip
-    for share in ("share_better", "share_same", "share_worse"):
-        if row.has(share) and not 0 <= row.get(share) <= 1:
-            yield _error(row, share, f"{share} is {row.get(share)}", "a share lies between 0 and 1", "write 0.30 for 30 percent", "share")
 
 
 def _interval(row: Row) -> Iterator[InputError]:
@@ -78,11 +87,23 @@ def _interval(row: Row) -> Iterator[InputError]:
         return
     low, high = row.get("d_low"), row.get("d_high")
     if low > high:
-        yield _error(row, "d_low", f"the interval runs from {low} to {high}", "its limits are swapped", "swap them", "interval-swapped")
+        yield _error(
+            row,
+            "d_low",
+            f"the interval runs from {low:g} to {high:g}",
+            "its limits are swapped",
+            "swap them",
+            "interval-swapped",
+        )
+    elif low == high:
+        yield _error(
+            row, "d_low", f"both limits of the interval are {low:g}", "a sampling error is never 0",
+            "enter the limits with more digits, or delete d_ci", "interval-empty",
+        )  # fmt: skip
     elif row.has("d") and not low <= row.get("d") <= high:
         yield _error(
-            row, "d", f"d is {row.get('d')}, outside its interval [{low}, {high}]", "an interval contains its estimate",
-            "correct d or d_ci", "interval-without-estimate",
+            row, "d", f"d is {row.get('d'):g}, outside its interval [{low:g}, {high:g}]",
+            "an interval contains its estimate", "correct d or d_ci", "interval-without-estimate",
         )  # fmt: skip
 
 
@@ -91,19 +112,31 @@ def _range(row: Row, dictionary: Dictionary) -> Iterator[InputError]:
     if outcome.range is None:
         return
     low, high = outcome.range
-    for mean in ("mean_change", "m1", "m2"):
-        if row.has(mean) and not low <= row.get(mean) <= high:
+    for mean, sd, se, n in (("mean_change", "sd_change", "se_change", "n"), *GROUPS):
+        if not row.has(mean):
+            continue
+        if not low <= row.get(mean) <= high:
             yield _error(
-                row, mean, f"{mean} is {row.get(mean)}, outside the scale {low:g} to {high:g}",
-                f"{row.get('outcome')} cannot reach it", "correct the mean, or the range: in analysis.yaml", "mean-outside-scale",
+                row, mean, f"{mean} is {row.get(mean):g}, outside the scale {low:g} to {high:g}",
+                f"{row.get('outcome')} cannot reach it", "correct the mean, or the range: in analysis.yaml",
+                "mean-outside-scale",
             )  # fmt: skip
-    for mean, sd, n in (("mean_change", "sd_change", "n"), *MEANS):
-        if row.has(mean, sd, n) and low <= row.get(mean) <= high and row.get(n) >= 2:
+        elif row.has(n) and row.get(n) >= 2:
             top = largest_sd(row.get(mean), low, high, row.get(n))
-            if row.get(sd) > top * (1 + 1e-3):
+            as_sd = row.get(se, 0) * row.get(n) ** 0.5
+            scores = f"all scores lie between {low:g} and {high:g}"
+            if row.has(sd) and row.get(sd) > top * (1 + ROUNDING):
                 yield _error(
-                    row, sd, f"{sd} is {row.get(sd)}, but with a mean of {row.get(mean)} it cannot exceed {top:.3g}",
-                    f"all scores lie between {low:g} and {high:g}", "correct the SD, or the range: in analysis.yaml", "sd-too-large",
+                    row, sd,
+                    f"{sd} is {row.get(sd):g}, but with a mean of {row.get(mean):g} it cannot exceed {top:.3g}",
+                    scores, "correct the SD, or the range: in analysis.yaml", "sd-too-large",
+                )  # fmt: skip
+            if as_sd > top * (1 + ROUNDING):
+                yield _error(
+                    row, se,
+                    f"{se} is {row.get(se):g}, an SD of {as_sd:.3g}, but it cannot exceed {top:.3g}",
+                    scores, f"write {sd}: {row.get(se):g} if the paper prints an SD, or correct the value",
+                    "se-too-large",
                 )  # fmt: skip
 
 
@@ -115,15 +148,15 @@ def largest_sd(mean: float, low: float, high: float, n: float) -> float:
     >>> round(largest_sd(0.0, -3, 3, 100), 3)
     3.015
     """
-    return float(((mean - low) * (high - mean) * n / (n - 1)) ** 0.5)
+    return float(((mean - low) * (high - mean) * (n / (n - 1))) ** 0.5)
 
 
 def _events(row: Row) -> Iterator[InputError]:
     for events, n in (("events1", "n1"), ("events2", "n2")):
         if row.has(events, n) and row.get(events) > row.get(n):
             yield _error(
-                row, events, f"{events} is {row.get(events)}, but {n} is {row.get(n)}", "events cannot outnumber people",
-                "correct the counts", "events-above-n",
+                row, events, f"{events} is {row.get(events)}, but {n} is {row.get(n)}",
+                "events cannot outnumber people", "correct the counts", "events-above-n",
             )  # fmt: skip
     if row.has("better", "same", "worse", "n"):
         total = row.get("better") + row.get("same") + row.get("worse")
@@ -134,29 +167,106 @@ def _events(row: Row) -> Iterator[InputError]:
             )  # fmt: skip
 
 
-COMPLETE: tuple[tuple[tuple[str, ...], tuple[tuple[str, ...], ...]], ...] = (
-    (("mean_change",), (("sd_change",), ("se_change",), ("t",))),
-    (("m1", "m2"), (("sd1", "sd2"), ("se1", "se2"), ("t",), ("F",), ("p",))),
-    (("d",), (("d_se",), ("d_low", "d_high"), ("n1", "n2"), ("n",))),
-    (("yi",), (("vi",), ("sei",))),
-    (("events1",), (("n1",),)),
-    (("r",), (("n",),)),
+def _shares(row: Row) -> Iterator[InputError]:
+    for share in SHARES:
+        if row.has(share) and not 0 <= row.get(share) <= 1:
+            yield _error(
+                row,
+                share,
+                f"{share} is {row.get(share):g}",
+                "a share lies between 0 and 1",
+                "write 0.30 for 30 percent",
+                "share",
+            )
+    total = sum(row.get(share, 0) for share in SHARES)
+    if total > 1.02 and all(row.get(share, 0) <= 1 for share in SHARES):  # three shares rounded to two digits: 1.015
+        column = next(share for share in SHARES if row.has(share))
+        yield _error(
+            row,
+            column,
+            f"the shares add to {total:g}",
+            "each person counts once",
+            "correct the shares",
+            "shares-above-1",
+        )
+
+
+Needs = tuple[tuple[str, ...], ...]
+COMPLETE: tuple[tuple[tuple[str, ...], Needs, str], ...] = (
+    (("mean_change",), (("n",),), "missing-n"),
+    (("mean_change",), (("sd_change",), ("se_change",), ("t",), ("F", "sign"), ("p", "sign")), "missing-spread"),
+    (("sd_change",), (("mean_change",),), "missing-mean"),
+    (("se_change",), (("mean_change",),), "missing-mean"),
+    (("m1",), (("m2",),), "missing-mean"),
+    (("m2",), (("m1",),), "missing-mean"),
+    (("m1", "m2"), (("n1", "n2"),), "missing-n"),
+    (
+        ("m1", "m2"),
+        (("sd1", "sd2"), ("se1", "se2"), ("sd1", "se2"), ("se1", "sd2"), ("t",), ("F", "sign"), ("p", "sign")),
+        "missing-spread",
+    ),
+    (("d",), (("d_se",), ("d_low", "d_high"), ("n1", "n2")), "missing-spread"),
+    (("yi",), (("vi",), ("sei",)), "missing-spread"),
+    (("events1",), (("n1",),), "missing-n"),
+    (("events2",), (("n2",),), "missing-n"),
+    (("events2",), (("events1",),), "missing-counts"),
+    (("r",), (("n",),), "missing-n"),
 )
+EFFECTS = ("mean_change", "m1", "m2", "t", "F", "p", "r", "d", "yi")
+COUNTED = ("better", "same", "worse", "events1", "events2", *SHARES)
+WITHOUT = {
+    "missing-n": ("its precision is unknown", "add the number of people from the paper"),
+    "missing-mean": ("half a result says nothing", "add it from the paper"),
+    "missing-spread": (
+        "no sampling variance follows, so the row could not be weighted",
+        "add one of them from the paper",
+    ),
+    "missing-counts": ("half a table says nothing", "add it from the paper"),
+}
 
 
 def _incomplete(row: Row) -> Iterator[InputError]:
     """A number whose partner is missing, so that it could not enter anything."""
-    if row.get("kind") not in ("estimate", "counts") or row.has("exclude"):
-        return
-    for given, partners in COMPLETE:
-        if row.has(*given) and not any(row.has(*partner) for partner in partners):
+    for given, partners, rule in COMPLETE:
+        if row.has(*given) and not _has_any(row, partners):
             need = " or ".join(" and ".join(partner) for partner in partners)
+            why, fix = WITHOUT[rule]
             yield _error(
-                row, given[0], f"{' and '.join(given)} without {need}", "no sampling variance follows, so the row could not be weighted",
-                f"add {need} from the paper; if it is not reported, keep the direction under reported: instead", "missing-spread",
+                row, given[0], f"{' and '.join(given)} without {need}", why,
+                f"{fix}; if it is not reported, keep the direction under reported: instead", rule,
             )  # fmt: skip
-    if (row.has("mean_change") and not row.has("n")) or (row.has("m1", "m2") and not row.has("n1", "n2")):
+    if row.get("kind") == "estimate":
+        yield from _only_a_test(row)
+        if not any(row.has(column) for column in EFFECTS):
+            yield _error(
+                row, "effect", "numbers: holds no effect", "a size of a sample is not yet a result",
+                "add the mean, the test statistic or the effect size, or delete numbers:", "no-effect",
+            )  # fmt: skip
+    elif not any(row.has(column) for column in COUNTED):
         yield _error(
-            row, "mean_change", "a mean without the number of people", "its precision is unknown",
-            "add n (one group) or n1 and n2 (two groups)", "missing-n",
+            row, "effect", "counts: holds no counts", "a size of a sample is not yet a result",
+            "add better, same and worse, or the events, or delete counts:", "no-effect",
+        )  # fmt: skip
+
+
+def _has_any(row: Row, partners: Sequence[Sequence[str]]) -> bool:
+    return any(row.has(*partner) for partner in partners)
+
+
+def _only_a_test(row: Row) -> Iterator[InputError]:
+    """A test statistic that stands alone needs people and, when it has no sign of its own, a direction."""
+    if any(row.has(column) for column in ("mean_change", "m1", "m2", "r", "d", "yi")):
+        return
+    tests = [column for column in ("t", "F", "p") if row.has(column)]
+    if not tests:
+        return
+    if not row.has("n") and not row.has("n1", "n2"):
+        yield _error(
+            row, tests[0], f"{tests[0]} without n, or n1 and n2", "its precision is unknown",
+            "add the number of people from the paper", "missing-n",
+        )  # fmt: skip
+    if "t" not in tests and not row.has("sign"):
+        yield _error(
+            row, tests[0], f"{tests[0]} without a sign", f"{tests[0]} does not say which side is higher",
+            "add reported: {sign: ...} with a word of the outcome's family", "missing-sign",
         )  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catharsis.checks.impossible import impossible
-from catharsis.checks.unusual import standard_error_for_sd
-from catharsis.errors import InputError
+from catharsis.checks.unusual import RULES, standard_error_for_sd
+from catharsis.errors import InputError, did_you_mean, shown
 from catharsis.studies.schema import Waiver
 from catharsis.studies.table import Row, StudyTable
+
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -48,15 +49,16 @@ def check_rows(table: StudyTable) -> Findings:
             used.add(key)
         else:
             errors.append(problem)
-    warnings = [
-        InputError(
-            row.at,
-            f"the waiver of {waiver.rule} on {row.id} is not needed",
-            "no finding of that rule is left on the row",
-            "delete the waiver",
-            "idle-waiver",
-        )
-        for key, (row, waiver) in waivers.items()
-        if key not in used
-    ]
+    warnings = [_idle(row, waiver) for key, (row, waiver) in waivers.items() if key not in used]
     return Findings(tuple(errors), tuple(warnings), tuple(waivers[key] for key in waivers if key in used))
+
+
+def _idle(row: Row, waiver: Waiver) -> InputError:
+    if waiver.rule in RULES:
+        why, fix = "no finding of that rule is left on the row", "delete the waiver"
+    else:
+        why = "only findings that may be right after all can be waived"
+        fix = f"correct the cell, or {did_you_mean(waiver.rule, RULES)}"
+    return InputError(
+        row.place("waive"), f"the waiver of {shown(waiver.rule)} on {row.id} waives nothing", why, fix, "idle-waiver"
+    )

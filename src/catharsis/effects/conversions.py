@@ -21,7 +21,7 @@ def t_from_p(p: FloatArray, df: FloatArray, sign: FloatArray, sided: int = 2) ->
     >>> float(t_from_p(np.array(0.05), np.array(18.0), np.array(-1)).round(4))
     -2.1009
     """
-    return -sign * special.stdtrit(df, p / sided)
+    return np.asarray(-sign * special.stdtrit(df, p / sided))
 
 
 def d_from_t(t: FloatArray, n1: FloatArray, n2: FloatArray) -> FloatArray:

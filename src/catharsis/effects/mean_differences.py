@@ -120,9 +120,7 @@ def mean_change(mean: FloatArray, sd: FloatArray, n: FloatArray) -> tuple[FloatA
     return mean, sd**2 / n
 
 
-def standardised_mean_change(
-    d: FloatArray, n: FloatArray, correct: bool = True
-) -> tuple[FloatArray, FloatArray]:
+def standardised_mean_change(d: FloatArray, n: FloatArray, correct: bool = True) -> tuple[FloatArray, FloatArray]:
     """Standardised mean change with change-score standardisation (SMCC).
 
     Parameters

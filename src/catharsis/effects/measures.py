@@ -174,9 +174,7 @@ def effect_size(
     chosen = measure(code)
     unknown = set(cells) - set(chosen.needs)
     if unknown:
-        raise ModelError(
-            f"{code} does not take {', '.join(sorted(unknown))}; it needs {', '.join(chosen.needs)}"
-        )
+        raise ModelError(f"{code} does not take {', '.join(sorted(unknown))}; it needs {', '.join(chosen.needs)}")
     arrays = [_cell(name, cells.get(name, name), data) for name in chosen.needs]
     if len({len(array) for array in arrays}) != 1:
         raise ModelError("the arguments have unequal lengths")

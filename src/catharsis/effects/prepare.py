@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from catharsis.effects.measures import MEASURES, Measure
-from catharsis.effects.routes import GIVEN_MEASURE, ROUTES, Route, Scale
+from catharsis.effects.routes import GIVEN, GIVEN_MEASURE, ROUTES, Route, Scale, empty_cell
 from catharsis.errors import InputError, InputErrors
 from catharsis.studies.dictionary import Dictionary
 from catharsis.studies.table import Row
@@ -84,12 +86,10 @@ class Effects:
     @property
     def people(self) -> int | None:
         """Number of people, counting each sample once; None when a sample does not say."""
-        sizes: dict[object, float] = {}
+        sizes: dict[object, int] = {}
         for row in self.rows:
-            n = row.get("n") or (row.get("n1", math.nan) + row.get("n2", math.nan))
-            sizes[row.get("sample")] = max(sizes.get(row.get("sample"), 0.0), n)
-        total = sum(sizes.values())
-        return None if math.isnan(total) else round(total)
+            sizes[row.get("sample")] = max(sizes.get(row.get("sample"), 0), _people_in(row))
+        return None if 0 in sizes.values() else sum(sizes.values())
 
     def routes(self) -> dict[str, int]:
         """How many effects came by which route."""
@@ -116,24 +116,30 @@ def effect_size_of(row: Row, scale: Scale, dictionary: Dictionary, correct: bool
     """
     if row.get("kind") not in ("estimate", "counts"):
         return None
-    for route in ROUTES[scale]:
-        if route.fits(row):
+    route = next((route for route in ROUTES[scale] if route.fits(row)), None)
+    if route is None:
+        return None
+    try:
+        with np.errstate(all="ignore"):
             yi, vi = route.compute(row, correct)
-            if not (math.isfinite(yi) and math.isfinite(vi) and vi > 0):
-                return None
-            turn = (
-                1 if row.has("better") and scale == "PLO" else dictionary.orientation(str(row.get("outcome")))
-            )
-            turn = 1 if "sign" in row.cells and route.name.startswith(("F(", "exact p")) else turn
-            return EffectSize(turn * yi, vi, route.measure or GIVEN_MEASURE[scale], route)
-    return None
+    except (OverflowError, ZeroDivisionError):  # an SD of 1e200, an SD of 0
+        return None
+    if not (math.isfinite(yi) and math.isfinite(vi) and vi > 0):
+        return None
+    turn = 1 if route.by_sign else dictionary.orientation(str(row.get("outcome")))
+    return EffectSize(turn * yi, vi, route.measure or GIVEN_MEASURE[scale], route)
 
 
 def shared_scale(rows: Sequence[Row], dictionary: Dictionary) -> Scale:
-    """Raw points when one instrument with a unit is shared, standardised otherwise."""
-    outcomes = {str(row.get("outcome")) for row in rows}
+    """Raw points when one instrument with a unit is shared, standardised otherwise.
+
+    Rows that lead to neither scale have no say: they are left out on both.
+    """
+    on_raw = {row.id for row in rows if effect_size_of(row, "raw", dictionary)}
+    able = [row for row in rows if row.id in on_raw or effect_size_of(row, "standardised", dictionary)]
+    outcomes = {str(row.get("outcome")) for row in able}
     one = len(outcomes) == 1 and all(dictionary.outcomes[key].unit for key in outcomes)
-    return "raw" if one and all(effect_size_of(row, "raw", dictionary) for row in rows) else "standardised"
+    return "raw" if one and len(on_raw) == len(able) else "standardised"
 
 
 def prepare(
@@ -165,7 +171,7 @@ def prepare(
     left_out = {row.id: f"excluded: {row.get('exclude')}" for row in rows if row.has("exclude")}
     kept = [row for row in rows if row.id not in left_out]
     with_numbers = [row for row in kept if row.get("kind") in ("estimate", "counts")]
-    chosen: Scale = shared_scale(with_numbers, dictionary) if scale == "auto" else scale  # type: ignore[assignment]
+    chosen: Scale = shared_scale(with_numbers, dictionary) if scale == "auto" else scale
     found = [(row, effect_size_of(row, chosen, dictionary, correct)) for row in kept]
     left_out |= {row.id: _reason(row, chosen) for row, size in found if size is None}
     entered = [(row, size) for row, size in found if size is not None]
@@ -173,7 +179,7 @@ def prepare(
     problems = [*_people_twice(rows_in), *_mixed(rows_in, sizes)]
     if problems:
         raise InputErrors(problems)
-    code = sizes[0].measure if sizes else GIVEN_MEASURE[chosen]
+    code = next((size.measure for size in sizes if size.route is not GIVEN), GIVEN_MEASURE[chosen])
     return Effects(
         rows_in,
         sizes,
@@ -181,7 +187,7 @@ def prepare(
         MEASURES[code],
         _unit(rows_in, chosen, dictionary),
         left_out,
-        _notes(rows_in, chosen),
+        _notes(rows_in, sizes, chosen),
     )
 
 
@@ -199,54 +205,57 @@ def _unit(rows: Sequence[Row], scale: Scale, dictionary: Dictionary) -> str:
     )
 
 
-def _notes(rows: Sequence[Row], scale: Scale) -> tuple[str, ...]:
-    cells = ("events1", "events2")
-    zero = [
-        row.id
-        for row in rows
-        if scale in ("RR", "OR", "RD", "PLO")
-        and (
-            any(row.get(cell) == 0 for cell in cells)
-            or row.get("events1") == row.get("n1", -1)
-            or row.get("events2") == row.get("n2", -1)
-        )
-    ]
+def _notes(rows: Sequence[Row], sizes: Sequence[EffectSize], scale: Scale) -> tuple[str, ...]:
+    pairs = zip(rows, sizes, strict=True)
+    zero = [row.id for row, size in pairs if size.route is not GIVEN and empty_cell(row, scale)]
     return (f"1/2 was added to the cells of {', '.join(zero)} (a cell is zero)",) if zero else ()
 
 
+def _people_in(row: Row) -> int:
+    """People behind a row; 0 when it does not say."""
+    if row.has("n"):
+        return int(row.get("n"))
+    if row.has("n1", "n2"):
+        return int(row.get("n1") + row.get("n2"))
+    if row.has("better", "same", "worse"):
+        return int(row.get("better") + row.get("same") + row.get("worse"))
+    return int(row.get("n1", 0)) if row.has("events1") and not row.has("events2") else 0
+
+
 def _people_twice(rows: Sequence[Row]) -> list[InputError]:
-    """Two cuts of one group of people in one synthesis."""
+    """Two cuts of one group of people in one synthesis, told once for each pair of cuts."""
     first: dict[object, Row] = {}
-    problems = []
+    problems: dict[tuple[object, object], InputError] = {}
     for row in rows:
-        other = first.setdefault(row.get("overlap_group"), row)
-        if other.get("partition") != row.get("partition"):
-            problems.append(
-                InputError(
-                    row.at,
-                    f"{row.id} and {other.id} ({other.at}) hold the same people ({row.get('overlap_group')}) cut in two ways",
-                    "pooling both would count these people twice and make the interval too narrow",
-                    "narrow rows: in analysis.yaml to one partition, or correct overlap_group: or partition:",
-                    "people-twice",
-                )
+        group, cut = row.get("overlap_group"), row.get("partition")
+        other = first.setdefault(group, row)
+        if other.get("partition") != cut and (group, cut) not in problems:
+            problems[group, cut] = InputError(
+                row.at,
+                f"{row.id} and {other.id} ({other.at}) hold the same people ({group}) cut in two ways",
+                "pooling both would count these people twice and make the interval too narrow",
+                "narrow rows: in analysis.yaml to one partition, or correct overlap_group: or partition:",
+                "people-twice",
             )
-    return problems
+    return list(problems.values())
 
 
 def _mixed(rows: Sequence[Row], sizes: Sequence[EffectSize]) -> list[InputError]:
+    """The first row with another contrast, and the first with another measure; a given yi takes the others' measure."""
+    computed = [(row, size) for row, size in zip(rows, sizes, strict=True) if size.route is not GIVEN]
+    contrasts = [(row, row.get("contrast")) for row in rows]
+    measures = [(row, size.measure) for row, size in computed]
     problems = []
-    for name, values in (
-        ("contrast", [row.get("contrast") for row in rows]),
-        ("measure", [size.measure for size in sizes]),
-    ):
-        for row, value in zip(rows, values, strict=True):
-            if value != values[0]:
+    for name, pairs in (("contrast", contrasts), ("measure", measures)):
+        for row, value in pairs:
+            first, expected = pairs[0]
+            if value != expected:
                 problems.append(
                     InputError(
                         row.at,
-                        f"{row.id} has the {name} {value}, while {rows[0].id} has {values[0]}",
+                        f"{row.id} has the {name} {value}, while {first.id} ({first.at}) has {expected}",
                         f"effects of different {name}s do not estimate one quantity",
-                        "narrow rows: in analysis.yaml, or choose another scale:",
+                        "narrow rows: in analysis.yaml" + (", or choose another scale:" if name == "measure" else ""),
                         f"mixed-{name}",
                     )
                 )

@@ -1,7 +1,7 @@
 """Effect sizes from counts of events, in two groups and in one.
 
-A table with a zero cell gets 1/2 added to each of its cells where a logarithm is taken, as is the
-custom; the caller is told which tables these were.
+A table with a zero cell gets 1/2 added to each of its cells, as is the custom where a logarithm is
+taken and keeps the variance of a risk difference above 0; `prepare` notes which tables these were.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ def filled(cells: tuple[FloatArray, ...]) -> tuple[tuple[FloatArray, ...], Float
     return tuple(cell + ZERO_CELL * touched for cell in cells), touched
 
 
-def log_risk_ratio(
-    ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def log_risk_ratio(ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log risk ratio (RR) of a 2 x 2 table: events and non-events in group 1 (ai, bi) and 2 (ci, di).
 
     Parameters
@@ -55,9 +53,7 @@ def log_risk_ratio(
     return np.log(a / (a + b)) - np.log(c / (c + d)), 1 / a - 1 / (a + b) + 1 / c - 1 / (c + d)
 
 
-def log_odds_ratio(
-    ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def log_odds_ratio(ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Log odds ratio (OR) of a 2 x 2 table and the sum of the reciprocal cells.
 
     Parameters, returns and cells as in `log_risk_ratio`.
@@ -76,10 +72,8 @@ def log_odds_ratio(
     return np.log(a * d / (b * c)), 1 / a + 1 / b + 1 / c + 1 / d
 
 
-def risk_difference(
-    ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Risk difference (RD) of a 2 x 2 table; zero cells are filled for the variance only where both risks are 0 or 1.
+def risk_difference(ai: FloatArray, bi: FloatArray, ci: FloatArray, di: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Risk difference (RD) of a 2 x 2 table; a table with a zero cell gets 1/2 in each, as metafor does by default.
 
     Parameters and returns as in `log_risk_ratio`, on the probability scale.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,6 +54,9 @@ class Route:
         Whether a row carries what it needs.
     compute : callable
         Row and "apply the small-sample correction" to (yi, vi).
+    by_sign : bool
+        Whether the result is already turned the family's way, because it takes its direction from the
+        row's sign or from counts of better and worse; the dictionary turns all others.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Route:
     source: str
     fits: Callable[[Row], bool]
     compute: Callable[[Row, bool], Pair]
+    by_sign: bool = False
 
 
 def number(row: Row, column: str) -> float:
@@ -87,9 +91,7 @@ def _one_group(row: Row) -> bool:
 
 
 def _means(row: Row) -> bool:
-    return (
-        row.has("m1", "m2", "n1", "n2") and _has_spread(row, "sd1", "se1") and _has_spread(row, "sd2", "se2")
-    )
+    return row.has("m1", "m2", "n1", "n2") and _has_spread(row, "sd1", "se1") and _has_spread(row, "sd2", "se2")
 
 
 def _change(row: Row) -> bool:
@@ -97,23 +99,24 @@ def _change(row: Row) -> bool:
 
 
 def _test_df(row: Row) -> float:
-    """Degrees of freedom of a t test, as printed or from the group sizes."""
+    """Degrees of freedom of a t test, as printed or from the number of people."""
     for column in ("df", "df2"):
         if row.has(column):
             return number(row, column)
-    return number(row, "n1") + number(row, "n2") - 2 if _groups(row) else number(row, "n") - 1
+    if _groups(row):
+        return number(row, "n1") + number(row, "n2") - 2
+    return number(row, "n") - (2 if row.get("test") == "correlation" else 1)
 
 
-def _t(row: Row) -> float:
+def _t(row: Row) -> np.ndarray:
     """The row's t: printed, or from F(1, df) or an exact p with the stated sign."""
     if row.has("t"):
-        return number(row, "t")
+        return np.asarray(number(row, "t"))
     sign = np.asarray(number(row, "sign"))
     if row.has("F"):
-        return float(t_from_f(np.asarray(number(row, "F")), sign))
-    return float(
-        t_from_p(np.asarray(number(row, "p")), np.asarray(_test_df(row)), sign, int(row.get("sided", 2)))
-    )
+        return t_from_f(np.asarray(number(row, "F")), sign)
+    p, df = _arrays(number(row, "p"), _test_df(row))
+    return t_from_p(p, df, sign, int(row.get("sided", 2)))
 
 
 def _has_t(row: Row) -> bool:
@@ -121,11 +124,12 @@ def _has_t(row: Row) -> bool:
 
 
 def _has_f(row: Row) -> bool:
-    return row.has("F", "sign") and number(row, "sign") != 0 and row.get("df1", 1) == 1
+    return row.has("F", "sign") and not row.has("t") and number(row, "sign") != 0 and row.get("df1", 1) == 1
 
 
 def _has_p(row: Row) -> bool:
-    return row.has("p", "sign") and number(row, "sign") != 0 and 0 < number(row, "p") < 1
+    alone = not row.has("t") and not row.has("F")
+    return alone and row.has("p", "sign") and number(row, "sign") != 0 and 0 < number(row, "p") < 1
 
 
 def _pair(found: tuple[np.ndarray, np.ndarray]) -> Pair:
@@ -158,7 +162,7 @@ def _group_cells(row: Row) -> tuple[np.ndarray, ...]:
 
 def _smcc(row: Row, correct: bool) -> Pair:
     d = number(row, "mean_change") / spread(row, "sd_change", "se_change", "n")
-    return _pair(standardised_mean_change(*_arrays(d, number(row, "n")), correct=correct))
+    return _pair(standardised_mean_change(np.asarray(d), np.asarray(number(row, "n")), correct))
 
 
 def _smd(row: Row, correct: bool) -> Pair:
@@ -168,12 +172,12 @@ def _smd(row: Row, correct: bool) -> Pair:
 
 def _smd_from_t(row: Row, correct: bool) -> Pair:
     n1, n2 = _arrays(number(row, "n1"), number(row, "n2"))
-    return _pair(standardised_mean_difference(d_from_t(np.asarray(_t(row)), n1, n2), n1, n2, correct))
+    return _pair(standardised_mean_difference(d_from_t(_t(row), n1, n2), n1, n2, correct))
 
 
 def _smcc_from_t(row: Row, correct: bool) -> Pair:
     n = np.asarray(number(row, "n"))
-    return _pair(standardised_mean_change(d_from_paired_t(np.asarray(_t(row)), n), n, correct))
+    return _pair(standardised_mean_change(d_from_paired_t(_t(row), n), n, correct))
 
 
 def _d_se(row: Row, correct: bool) -> Pair:
@@ -181,9 +185,13 @@ def _d_se(row: Row, correct: bool) -> Pair:
 
 
 def _d_ci(row: Row, correct: bool) -> Pair:
-    return number(row, "d"), float(
-        se_from_interval(*_arrays(number(row, "d_low"), number(row, "d_high")))
-    ) ** 2
+    low, high = _arrays(number(row, "d_low"), number(row, "d_high"))
+    return number(row, "d"), float(se_from_interval(low, high)) ** 2
+
+
+def _d_groups(row: Row, correct: bool) -> Pair:
+    d, n1, n2 = _arrays(number(row, "d"), number(row, "n1"), number(row, "n2"))
+    return _pair(standardised_mean_difference(d, n1, n2, correct=False))
 
 
 def _zcor(row: Row, correct: bool) -> Pair:
@@ -191,9 +199,8 @@ def _zcor(row: Row, correct: bool) -> Pair:
 
 
 def _zcor_from_t(row: Row, correct: bool) -> Pair:
-    df = number(row, "n") - 2
-    r = r_from_t(*_arrays(_t(row), df))
-    return _pair(fisher_z(r, np.asarray(number(row, "n"))))
+    n = np.asarray(number(row, "n"))
+    return _pair(fisher_z(r_from_t(_t(row), n - 2), n))
 
 
 def _two_by_two(row: Row) -> tuple[np.ndarray, ...]:
@@ -201,16 +208,85 @@ def _two_by_two(row: Row) -> tuple[np.ndarray, ...]:
     return _arrays(a, n1 - a, c, n2 - c)
 
 
-def _share(row: Row, correct: bool) -> Pair:
-    if row.has("better", "same", "worse"):
-        x, n = number(row, "better"), sum(number(row, column) for column in ("better", "same", "worse"))
-    else:
-        x, n = number(row, "events1"), number(row, "n1")
-    return _pair(logit_proportion(*_arrays(x, n)))
+def _counts(row: Row, correct: bool) -> Pair:
+    better, same, worse = (number(row, column) for column in ("better", "same", "worse"))
+    return _pair(logit_proportion(*_arrays(better, better + same + worse)))
 
 
-def _is_test(kind: str) -> Callable[[Row], bool]:
-    return lambda row: row.get("test") in (None, "unstated", kind)
+def _events(row: Row, correct: bool) -> Pair:
+    return _pair(logit_proportion(*_arrays(number(row, "events1"), number(row, "n1"))))
+
+
+def _one_sample(row: Row) -> bool:
+    """One group, and nothing says that its test was another than a one-sample test."""
+    return _one_group(row) and row.get("test") in (None, "unstated", "one-sample")
+
+
+def _has_r(row: Row) -> bool:
+    return row.has("r", "n") and number(row, "n") > 3
+
+
+def _correlation(row: Row) -> bool:
+    return row.get("test") == "correlation" and number(row, "n") > 3
+
+
+def _has_counts(row: Row) -> bool:
+    return row.has("better", "same", "worse")
+
+
+def _has_events(row: Row) -> bool:
+    return row.has("events1", "n1") and not row.has("events2")
+
+
+def _has_two_by_two(row: Row) -> bool:
+    return row.has("events1", "n1", "events2", "n2")
+
+
+def _d_routes() -> tuple[Route, ...]:
+    """A printed d stays as printed; its standardiser is the change's when one group was tested."""
+    ways: tuple[tuple[str, str, tuple[str, ...], Callable[[Row, bool], Pair]], ...] = (
+        ("d and SE", "d, SE²", ("d", "d_se"), _d_se),
+        ("d and 95% CI", "d, ((upper − lower)/2z)²", ("d", "d_low", "d_high"), _d_ci),
+    )
+    found = []
+    for name, formula, cells, compute in ways:
+        for code, one in (("SMCC", True), ("SMD", False)):
+
+            def fits(row: Row, cells: tuple[str, ...] = cells, one: bool = one) -> bool:
+                return row.has(*cells) and (row.get("test") == "one-sample") is one
+
+            found.append(Route(name, formula, code, "hedges1985", fits, compute))
+    return (
+        *found,
+        Route(
+            "d and group sizes",
+            "d, 1/n₁ + 1/n₂ + d²/2(n₁ + n₂)",
+            "SMD",
+            "hedges1985",
+            lambda r: r.has("d", "n1", "n2"),
+            _d_groups,
+        ),
+    )
+
+
+Fits = Callable[[Row], bool]
+TESTS: tuple[tuple[str, str, Fits, bool], ...] = (  # t has a sign of its own, F and p take the row's
+    ("t", "t", _has_t, False),
+    ("F(1, df)", "±√F", _has_f, True),
+    ("exact p", "t(p)", _has_p, True),
+)
+
+
+def _by_test(people: str, formula: str, code: str, source: str, fits: Fits, compute: Any) -> tuple[Route, ...]:
+    """Routes from each test statistic, for one kind of comparison."""
+
+    def both(has: Fits) -> Fits:
+        return lambda row: has(row) and fits(row)
+
+    return tuple(
+        Route(f"{name} of {people}", formula.replace("t", symbol, 1), code, source, both(has), compute, by_sign)
+        for name, symbol, has, by_sign in TESTS
+    )
 
 
 GIVEN = Route(
@@ -232,31 +308,37 @@ ROUTES: dict[str, tuple[Route, ...]] = {
         GIVEN,
         Route("mean change and SD", "J·M/SD, 1/n + g²/2n", "SMCC", "gleser2009", _change, _smcc),
         Route("two means and SDs", "J·(M₁ − M₂)/SDₚ, 1/n₁ + 1/n₂ + g²/2(n₁ + n₂)", "SMD", "hedges1981", _means, _smd),
-        Route("d and SE", "d, SE²", "SMD", "hedges1985", lambda r: r.has("d", "d_se"), _d_se),
-        Route("d and 95% CI", "d, ((upper − lower)/2z)²", "SMD", "hedges1985", lambda r: r.has("d", "d_low", "d_high"), _d_ci),
-        Route("t of two groups", "J·t√(1/n₁ + 1/n₂)", "SMD", "hedges1985", lambda r: _has_t(r) and _groups(r), _smd_from_t),
-        Route("F(1, df) of two groups", "J·±√F·√(1/n₁ + 1/n₂)", "SMD", "hedges1985", lambda r: _has_f(r) and _groups(r), _smd_from_t),
-        Route("exact p of two groups", "t from p, then J·t√(1/n₁ + 1/n₂)", "SMD", "hedges1985", lambda r: _has_p(r) and _groups(r), _smd_from_t),
-        Route("t of one group", "J·t/√n", "SMCC", "morris2002", lambda r: _has_t(r) and _one_group(r) and _is_test("one-sample")(r), _smcc_from_t),
-        Route("F(1, df) of one group", "J·±√F/√n", "SMCC", "morris2002", lambda r: _has_f(r) and _one_group(r) and _is_test("one-sample")(r), _smcc_from_t),
-        Route("exact p of one group", "t from p, then J·t/√n", "SMCC", "morris2002", lambda r: _has_p(r) and _one_group(r) and _is_test("one-sample")(r), _smcc_from_t),
+        *_d_routes(),
+        *_by_test("two groups", "t·J·√(1/n₁ + 1/n₂)", "SMD", "hedges1985", _groups, _smd_from_t),
+        *_by_test("one group", "t·J/√n", "SMCC", "morris2002", _one_sample, _smcc_from_t),
     ),
     "correlation": (
         GIVEN,
-        Route("r and n", "atanh r, 1/(n − 3)", "ZCOR", "fisher1921", lambda r: r.has("r", "n") and number(r, "n") > 3, _zcor),
-        Route("t of a correlation", "r = t/√(t² + df), then atanh r", "ZCOR", "fisher1921",
-              lambda r: (_has_t(r) or _has_f(r) or _has_p(r)) and r.get("test") == "correlation" and number(r, "n") > 3, _zcor_from_t),
+        Route("r and n", "atanh r, 1/(n − 3)", "ZCOR", "fisher1921", _has_r, _zcor),
+        *_by_test("a correlation", "t/√(t² + n − 2), then atanh", "ZCOR", "fisher1921", _correlation, _zcor_from_t),
     ),
-    "RR": (GIVEN, Route("2 x 2 counts", "log((a/n₁)/(c/n₂))", "RR", "greenland1985", lambda r: r.has("events1", "n1", "events2", "n2"),
+    "RR": (GIVEN, Route("2 x 2 counts", "log((a/n₁)/(c/n₂))", "RR", "greenland1985", _has_two_by_two,
                         lambda r, _: _pair(log_risk_ratio(*_two_by_two(r)))),),
-    "OR": (GIVEN, Route("2 x 2 counts", "log(ad/bc)", "OR", "robins1986", lambda r: r.has("events1", "n1", "events2", "n2"),
+    "OR": (GIVEN, Route("2 x 2 counts", "log(ad/bc)", "OR", "robins1986", _has_two_by_two,
                         lambda r, _: _pair(log_odds_ratio(*_two_by_two(r)))),),
-    "RD": (GIVEN, Route("2 x 2 counts", "a/n₁ − c/n₂", "RD", "greenland1985", lambda r: r.has("events1", "n1", "events2", "n2"),
+    "RD": (GIVEN, Route("2 x 2 counts", "a/n₁ − c/n₂", "RD", "greenland1985", _has_two_by_two,
                         lambda r, _: _pair(risk_difference(*_two_by_two(r)))),),
-    "PLO": (GIVEN, Route("counts", "log(x/(n − x))", "PLO", "schwarzer2019",
-                         lambda r: r.has("better", "same", "worse") or (r.has("events1", "n1") and not r.has("events2")), _share),),
+    "PLO": (GIVEN,
+            Route("counts", "log(x/(n − x))", "PLO", "schwarzer2019", _has_counts, _counts, by_sign=True),
+            Route("events in one group", "log(x/(n − x))", "PLO", "schwarzer2019", _has_events, _events)),
 }  # fmt: skip
 
 GIVEN_MEASURE: dict[str, str] = {
     "raw": "MD", "standardised": "SMD", "correlation": "ZCOR", "RR": "RR", "OR": "OR", "RD": "RD", "PLO": "PLO",
 }  # fmt: skip
+
+
+def empty_cell(row: Row, scale: str) -> bool:
+    """Whether 1/2 is added to the row's counts on this scale, because one of them is 0."""
+    if scale in ("RR", "OR", "RD") and _has_two_by_two(row):
+        return 0.0 in (float(cell) for cell in _two_by_two(row))
+    if scale == "PLO" and _has_counts(row):
+        return number(row, "better") == 0 or number(row, "same") + number(row, "worse") == 0
+    if scale == "PLO" and _has_events(row):
+        return number(row, "events1") in (0, number(row, "n1"))
+    return False

@@ -14,8 +14,10 @@ from catharsis.numerics import FloatArray
 
 BoolArray = NDArray[np.bool_]
 
-MAX_STEPS = 500
+MAX_STEPS = 200
 RELATIVE_GAIN = 1e-14  # stop when a full step would raise the log-likelihood by less than this share
+STRICT = {"ftol": 1e-16, "gtol": 1e-12, "maxiter": 2000}  # of the quasi-Newton search, in scaled units
+FLAT = 1e-8  # log-likelihood units that a further step may still promise there
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,25 @@ def _climb(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray, f
         theta, found, height, moved = _step(blocks, theta, direction, height, found, reml)
         if not moved:
             return theta, height
-    raise ModelError("the variance components did not settle; the likelihood is nearly flat: use fewer random factors")
+    return _bounded(blocks, theta, reml)
+
+
+def _bounded(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray, float]:
+    """A quasi-Newton search, for the rare likelihoods on which the expected information misleads Fisher scoring."""
+    from scipy.optimize import minimize
+
+    def downhill(at: FloatArray) -> tuple[float, FloatArray]:
+        found = moments(blocks, at)
+        return -log_likelihood(blocks, found, reml), -slope(blocks, at, found, reml).score
+
+    end = minimize(downhill, theta, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(theta), options=STRICT)
+    here = slope(blocks, end.x, moments(blocks, end.x), reml)
+    free = (end.x > 0) | (here.score > 0)
+    if free.any() and _scoring(here, free)[1] > FLAT:
+        raise ModelError(
+            "the variance components did not settle; the likelihood is nearly flat: use fewer random factors"
+        )
+    return np.asarray(end.x), -float(end.fun)
 
 
 def _scoring(here: Slope, free: BoolArray) -> tuple[FloatArray, float]:

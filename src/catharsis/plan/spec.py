@@ -80,7 +80,8 @@ class Synthesis(Strict):
 
     `rows` selects; `scale` is auto, raw, standardised, correlation or a count measure (RR, OR, RD, PLO);
     `moderators` is a formula; `random` a column, or nested columns "study/effect", by default chosen
-    from whether samples repeat; `cluster` is the column for CR2.
+    from whether samples repeat; `cluster` is the column for CR2; `watch` names levels of the moderator
+    whose evidence is reported even where there is none.
     """
 
     id: Text
@@ -102,6 +103,7 @@ class Synthesis(Strict):
     says: Says = Says()
     priors: PriorTexts | None = None
     published: tuple[Published, ...] = ()
+    watch: tuple[Text, ...] = ()
     note: Text | None = None
 
     @model_validator(mode="after")

@@ -17,8 +17,8 @@ from catharsis.report.figures.forest import Forest, Line, draw_forest
 from catharsis.report.figures.moderator import Level, draw_moderator
 from catharsis.report.figures.svg import Axis, Sheet, marks
 from catharsis.report.labels import row_labels
-from catharsis.report.numbers import interval, number
-from catharsis.report.prose import cell_label, new_word, unit_phrase, value
+from catharsis.report.numbers import count, interval, number
+from catharsis.report.prose import cell_labels, new_word, unit_phrase, value
 from catharsis.studies.dictionary import Words
 
 
@@ -44,7 +44,7 @@ def forest(results: Results, result: SynthesisResult) -> Sheet:
             summaries.append((Line("Average (Bayes)", mu.mean, mu.low, mu.high), "pool bayes"))
     return draw_forest(
         Forest(
-            result.spec.title, lines, tuple(summaries), prediction, result.effects.measure,
+            result.spec.title, lines, tuple(summaries), prediction, f"a new {new_word(result)}", result.effects.measure,
             result.effects.measure.back_label or unit_phrase(result), words.negative, words.positive,
         )
     )  # fmt: skip
@@ -97,7 +97,8 @@ def directions(results: Results, found: DirectionsResult, labels: dict[str, str]
     """The effect-direction plot of a count."""
     words = words_of(results, found.family)
     rows = tuple(
-        Votes(cell_label(cell.key, found.spec.by, labels), _marks(cell, found.spec.vote), f"{len(cell.rows)} rows") for cell in found.cells
+        Votes(label, _marks(cell, found.spec.vote), count(len(cell.rows), "row"))
+        for label, cell in zip(cell_labels(found, labels), found.cells, strict=True)
     )
     return draw_directions(found.spec.title, rows, (words.positive, words.none, words.negative))
 

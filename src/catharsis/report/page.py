@@ -122,7 +122,7 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
             paragraphs += [(f"{groups}; no size was readable.", ""), (prose.sign_test_sentence(found), "why")]
         else:
             told = prose.directions_sentence(found, (words.positive, words.none, words.negative), labels)
-            paragraphs.append((f"Beside it, {groups}. {told}", "why"))
+            paragraphs.append((f"Beside it, {groups}: {told[:1].lower()}{told[1:]}", "why"))
     paragraphs += [(prose.analogue_sentence(found), "why") for found in item.analogues[:1]]
     certainty = results.plan.file.human.certainty.get(item.key)
     return {
@@ -144,6 +144,7 @@ def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, An
             ]
             return {
                 "title": result.spec.title, "sentence": prose.moderator_sentence(result, labels), "also": also,
+                "watched": prose.watched_sentences(results, result, labels),
                 "basis": prose.basis_sentence(result), "figure": figure.svg() if figure else "", "id": result.spec.id,
             }  # fmt: skip
     return None
@@ -230,12 +231,12 @@ def _directions(results: Results, found: DirectionsResult, labels: dict[str, str
         "without": listing(list(found.unsigned)),
         "cells": [
             {
-                "label": prose.cell_label(cell.key, found.spec.by, labels), "positive": cell.test.positive, "none": cell.test.none,
+                "label": label, "positive": cell.test.positive, "none": cell.test.none,
                 "negative": cell.test.negative, "mixed": cell.test.mixed, "p": p_value(cell.test.p) if cell.test.decided else "no decided vote",
                 "holm": p_value(cell.holm) if cell.test.decided else "",
                 "works": "; ".join(sorted({cites.label(str(row.get("cite"))) for row in cell.rows})),
             }
-            for cell in found.cells
+            for label, cell in zip(prose.cell_labels(found, labels), found.cells, strict=True)
         ],
     }  # fmt: skip
 

@@ -134,29 +134,34 @@ def basis_sentence(result: SynthesisResult) -> str:
     return f"{text}: {'; '.join(says)}." if says else f"{text}."
 
 
-def directions_sentence(found: DirectionsResult, words: tuple[str, str, str], label: dict[str, str]) -> str:
+def directions_sentence(found: DirectionsResult, words: tuple[str, str, str], labels: dict[str, str]) -> str:
     """Votes per setting in one sentence, reporting zeros."""
     parts = []
-    for cell in found.cells:
+    for label, cell in zip(cell_labels(found, labels), found.cells, strict=True):
         test = cell.test
         tally = [(test.negative, words[2]), (test.none, words[1]), (test.positive, words[0]), (test.mixed, "both ways")]
-        told = listing([f"{n} {word}" for n, word in tally if n])
-        parts.append(f"{cell_label(cell.key, found.spec.by, label)} {told}")
-    return f"{found.spec.title}: {'; '.join(parts)}." if parts else ""
+        parts.append(f"{label}: {listing([f'{n} {word}' for n, word in tally if n])}")
+    return f"{found.spec.title}. {capital('; '.join(parts))}." if parts else ""
 
 
-def cell_label(key: Sequence[str], by: Sequence[str], label: dict[str, str]) -> str:
-    """A setting in the analysis' own words; a missing number is left out."""
-    parts = []
-    for column, level in zip(by, key, strict=True):
-        if level == "not stated":
-            continue
-        if column == "minutes":
-            minutes = float(level)
-            parts.append(f"at {minutes:g} minutes" if minutes else "at 0 minutes")
-        else:
-            parts.append(label.get(f"{column}={level}", level))
-    return ", ".join(parts) or "not stated"
+def cell_labels(found: DirectionsResult, labels: dict[str, str]) -> list[str]:
+    """Each setting in the analysis' own words.
+
+    A cell that is not stated is named only where other settings differ from this one by it.
+    """
+    told = []
+    for cell in found.cells:
+        parts = []
+        for i, (column, level) in enumerate(zip(found.spec.by, cell.key, strict=True)):
+            rest = cell.key[:i] + cell.key[i + 1 :]
+            twins = [other for other in found.cells if other.key[:i] + other.key[i + 1 :] == rest]
+            if level != "not stated":
+                minutes = column == "minutes"
+                parts.append(f"{float(level):g} min" if minutes else labels.get(f"{column}={level}", level))
+            elif len(twins) > 1 or len(cell.key) == 1:
+                parts.append("time not stated" if column == "minutes" else "not stated")
+        told.append(", ".join(parts))
+    return told
 
 
 def sign_test_sentence(found: DirectionsResult) -> str:
@@ -198,6 +203,18 @@ def also_sentence(result: SynthesisResult) -> str:
     says = "; ".join(found.caveat.say for found in result.caveats if found.count == found.of)
     size = f"{SYMBOLS[measure.code]} {value(measure, estimate, sign=True)} ({limits(measure, low, high)})"
     return f"{result.spec.title}: {size}{f' – {says}' if says else ''}."
+
+
+def watched_sentences(results: Results, result: SynthesisResult, labels: dict[str, str]) -> list[str]:
+    """Levels of the moderator that the question names: how many direct and analogue rows have them."""
+    factor = result.factor
+    found = []
+    for level in result.spec.watch if factor else ():
+        rows = [row for row in results.table if str(row.get(str(factor))) == level and row.get("kind") != "none"]
+        direct = sum(row.get("evidence", "direct") == "direct" for row in rows)
+        told = f"{count(direct, 'direct row')}" if direct else "no direct row"
+        found.append(f"{capital(labels.get(f'{factor}={level}', level))}: {told}, {count(len(rows) - direct, 'analogue row')}.")
+    return found
 
 
 def what_would_help(results: Results) -> list[str]:
@@ -257,8 +274,7 @@ def frequentist_sentences(result: SynthesisResult) -> list[str]:
     gate = result.gate
     rest = f"{site_phrase(result)}, one {result.spec.sites.report} (m = 1)" if gate.one_study else f"{sites(result)}, {count(gate.m, 'report')}"
     random = f", random {listing([f for f in model.blocks.factors])}" if model.blocks.factors != ("effect",) else ""
-    head = f"k = {gate.k} ({rest}{random}); {METHODS[model.method]}, {TESTS[model.test]}."
-    found = [capital(head)]
+    found = [f"k = {gate.k}: {rest}{random}. {capital(METHODS[model.method])}, {TESTS[model.test]}."]
     if model.blocks.p == 1:
         found.append(f"Average {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
     else:

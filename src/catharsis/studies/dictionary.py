@@ -15,12 +15,14 @@ from pydantic_core import PydanticCustomError
 from catharsis.errors import did_you_mean, shown
 
 # What the table already calls its blocks and printed numbers; a moderator by such a name would hide them.
-RESERVED = frozenset(
-    "schema studies samples effects moderators source numbers counts reported waive exclude id label cite report "
-    "report_doi effect study sample family contrast kind mean_change sd_change se_change m1 sd1 se1 m2 sd2 se2 t df F "
-    "df1 df2 p r d d_se d_ci d_low d_high yi vi sei better same worse events1 events2 share_better share_same "
-    "share_worse episodes sign verdict significant alpha sided n n1 n2 note enrolled missing".split()
-)
+RESERVED = frozenset({
+    "schema", "studies", "samples", "effects", "moderators", "source", "numbers", "counts", "reported",
+    "waive", "exclude", "id", "label", "cite", "report", "report_doi", "effect", "study", "sample", "family",
+    "contrast", "kind", "mean_change", "sd_change", "se_change", "m1", "sd1", "se1", "m2", "sd2", "se2", "t",
+    "df", "F", "df1", "df2", "p", "r", "d", "d_se", "d_ci", "d_low", "d_high", "yi", "vi", "sei", "better",
+    "same", "worse", "events1", "events2", "share_better", "share_same", "share_worse", "episodes", "sign",
+    "verdict", "significant", "alpha", "sided", "n", "n1", "n2", "note", "enrolled", "missing",
+})  # fmt: skip
 
 
 class Strict(BaseModel):
@@ -33,7 +35,9 @@ def number(value: Any) -> Any:
     """Refuse text where a number belongs; pydantic alone would read "12 " or true as one."""
     if isinstance(value, bool) or not isinstance(value, int | float | None):
         raise PydanticCustomError(
-            "number", "{value} is not a number", {"value": shown(value), "fix": "write the digits only, with a decimal point"}
+            "number",
+            "{value} is not a number",
+            {"value": shown(value), "fix": "write the digits only, with a decimal point"},
         )
     return value
 

@@ -128,15 +128,14 @@ class Reported(Strict):
     @field_validator("verdict")
     @classmethod
     def _known_verdict(cls, verdict: str | None) -> str | None:
-        if (
-            verdict is not None
-            and verdict.strip().lower() not in ("n.s.", "ns")
-            and not _VERDICT.match(verdict)
-        ):
+        if verdict is not None and verdict.strip().lower() not in ("n.s.", "ns") and not _VERDICT.match(verdict):
             raise PydanticCustomError(
                 "verdict",
                 "{verdict} is not a verdict",
-                {"verdict": shown(verdict), "fix": "write p < .05, p > .05 or n.s.; an exact p belongs under numbers: {p: ...}"},
+                {
+                    "verdict": shown(verdict),
+                    "fix": "write p < .05, p > .05 or n.s.; an exact p belongs under numbers: {p: ...}",
+                },
             )
         return verdict
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from catharsis.errors import At, InputError, InputErrors, did_you_mean
+from catharsis.errors import At, InputError, InputErrors, did_you_mean, shown
 from catharsis.studies.table import Row, is_missing
 
 COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
@@ -24,6 +25,7 @@ COMPARISONS: dict[type, Callable[[Any, Any], bool]] = {
     ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }
+MAX_DEPTH = 30  # brackets and not within each other
 ORDERED = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 
 
@@ -56,7 +58,9 @@ def compile_rows(expression: str, columns: Sequence[str], at: At) -> Callable[[R
     True
     """
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's remarks on its own syntax ('\\d', 1in x) do not concern a row
+            tree = ast.parse(" ".join(expression.split("\n")).strip(), mode="eval").body
         test = _Compiler(columns, at, expression).node(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refuse(
@@ -66,18 +70,25 @@ def compile_rows(expression: str, columns: Sequence[str], at: At) -> Callable[[R
 
 
 def _refuse(at: At, expression: str, why: str, fix: str) -> InputErrors:
-    return InputErrors(
-        [InputError(at, f'the row expression "{expression}" cannot be used', why, fix, "rows")]
-    )
+    return InputErrors([InputError(at, f"the row expression {shown(expression)} cannot be used", why, fix, "rows")])
 
 
 class _Compiler:
     """Walks the expression; anything that is not listed here is refused."""
 
     def __init__(self, columns: Sequence[str], at: At, expression: str) -> None:
-        self.columns, self.at, self.expression = columns, at, expression
+        self.columns, self.at, self.expression = frozenset(columns), at, expression
+        self.depth = 0
 
     def node(self, node: ast.expr) -> Callable[[Row], Any]:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _refuse(self.at, self.expression, "it is nested too deeply", "simplify it")
+        test = self.test(node)
+        self.depth -= 1
+        return test
+
+    def test(self, node: ast.expr) -> Callable[[Row], Any]:
         if isinstance(node, ast.BoolOp):
             parts = [self.node(value) for value in node.values]
             every = all if isinstance(node.op, ast.And) else any
@@ -92,24 +103,25 @@ class _Compiler:
             and isinstance(node.func, ast.Name)
             and node.func.id == "missing"
             and len(node.args) == 1
+            and not node.keywords
         ):
             column = self.column(node.args[0])
             return lambda row: is_missing(row.get(column))
         raise _refuse(
-            self.at,
-            self.expression,
-            "only comparisons, and, or, not and missing() are understood",
-            "simplify it",
+            self.at, self.expression, "only comparisons, and, or, not and missing() are understood", "simplify it"
         )
 
     def comparison(self, node: ast.Compare) -> Callable[[Row], bool]:
         operands = [node.left, *node.comparators]
+        for op, right in zip(node.ops, node.comparators, strict=True):
+            if isinstance(op, ast.In | ast.NotIn) and not isinstance(right, ast.List | ast.Tuple | ast.Set | ast.Name):
+                raise _refuse(
+                    self.at, self.expression, '"in" looks in a list, and this is not one', "write in ['one', 'two']"
+                )
         values = [self.value(operand) for operand in operands]
         steps = [(type(op), COMPARISONS[type(op)]) for op in node.ops if type(op) in COMPARISONS]
         if len(steps) != len(node.ops):
-            raise _refuse(
-                self.at, self.expression, "an operator is not understood", "use == != < <= > >= in, not in"
-            )
+            raise _refuse(self.at, self.expression, "an operator is not understood", "use == != < <= > >= in, not in")
 
         def test(row: Row) -> bool:
             found = [value(row) for value in values]
@@ -123,6 +135,8 @@ class _Compiler:
             return lambda row: row.get(column)
         try:
             constant = ast.literal_eval(node)
+            if not all(isinstance(part, str | int | float) for part in _parts(constant)):
+                raise ValueError(constant)
         except (ValueError, TypeError):
             raise _refuse(
                 self.at, self.expression, "a value is neither a column nor plain", "write 'text' or a number"
@@ -136,9 +150,13 @@ class _Compiler:
                 self.at,
                 self.expression,
                 f'there is no column "{name}"',
-                did_you_mean(name, list(self.columns)),
+                did_you_mean(name, sorted(self.columns)),
             )
         return name
+
+
+def _parts(constant: Any) -> Sequence[Any]:
+    return list(constant) if isinstance(constant, list | tuple | set) else [constant]
 
 
 def _compare(kind: type, step: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
@@ -146,5 +164,5 @@ def _compare(kind: type, step: Callable[[Any, Any], bool], left: Any, right: Any
         return False
     try:
         return step(left, right)
-    except TypeError:
-        return False
+    except TypeError:  # text against a number, or looking into an absent cell
+        return kind is ast.NotIn

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from catharsis.errors import At, InputError, InputErrors, did_you_mean
+from catharsis.errors import MANY, At, InputError, InputErrors, did_you_mean, shown
 from catharsis.references.library import Library
 from catharsis.studies.dictionary import Dictionary
 from catharsis.studies.schema import (
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHARED_CELLS = (
-    "country", "population", "design", "test", "evidence", "overlap_group", "partition", "outcome", "measured", "n", "n1", "n2", "note",
+    "country", "population", "design", "test", "evidence", "overlap_group", "partition", "outcome", "measured",
+    "n", "n1", "n2", "minutes", "note",
 )  # fmt: skip
 NUMBER_CELLS = tuple(Numbers.model_fields)
 COUNT_CELLS = tuple(Counts.model_fields)
@@ -116,32 +117,28 @@ class StudyTable:
         columns = [*COLUMNS, *(name for name in self.dictionary.moderators if name not in COLUMNS)]
         data = {column: [row.get(column) for row in self.rows] for column in columns}
         frame = pd.DataFrame(data, index=pd.Index([row.id for row in self.rows], name="id"))
-        numeric = {
-            name for name, moderator in self.dictionary.moderators.items() if moderator.kind == "number"
-        }
+        numeric = {name for name, moderator in self.dictionary.moderators.items() if moderator.kind == "number"}
         for column in columns:
-            if column in NUMERIC or column in numeric:
+            if column in NUMERIC | numeric:
                 frame[column] = pd.to_numeric(frame[column])
         return frame
 
 
 COLUMNS: tuple[str, ...] = (
-    "effect", "study", "cite", "report", "year", "sample", "overlap_group", "partition", "country", "population",
-    "design", "test", "evidence", "family", "outcome", "contrast", "measured", "kind",
-    *(cell for cell in NUMBER_CELLS if cell not in ("d_ci",)), "d_low", "d_high", "enrolled",
+    "effect", "study", "cite", "report", "report_doi", "year", "sample", "overlap_group", "partition", "country",
+    "population", "design", "test", "minutes", "evidence", "family", "outcome", "contrast", "measured", "kind",
+    *(cell for cell in NUMBER_CELLS if cell != "d_ci"), "d_low", "d_high", "enrolled",
     "better", "same", "worse", "events1", "events2", "share_better", "share_same", "share_worse", "episodes",
     "sign", "significant", "alpha", "sided",
     *(f"source_{cell}" for cell in SOURCE_CELLS), "exclude", "note",
 )  # fmt: skip
 NUMERIC = {
     *NUMBER_CELLS, "d_low", "d_high", "enrolled", "better", "same", "worse", "events1", "events2",
-    "share_better", "share_same", "share_worse", "episodes", "sign", "alpha", "sided", "year",
+    "share_better", "share_same", "share_worse", "episodes", "sign", "alpha", "sided", "year", "minutes",
 }  # fmt: skip
 
 
-def read_studies(
-    path: str | Path, dictionary: Dictionary | None = None, library: Library | None = None
-) -> StudyTable:
+def read_studies(path: str | Path, dictionary: Dictionary | None = None, library: Library | None = None) -> StudyTable:
     """Read studies.yaml.
 
     Parameters
@@ -171,13 +168,14 @@ def read_studies(
         file = validate(StudyFile, source, data, tuple(dictionary.moderators))
     except InputErrors as found:
         raise InputErrors([*problems, *found.problems]) from None
-    rows = [
-        _row(source, dictionary, file, (i, j, k), problems)
-        for i, study in enumerate(file.studies)
-        for j, sample in enumerate(study.samples)
-        for k in range(len(sample.effects))
-    ]
+    rows: list[Row] = []
+    for i, study in enumerate(file.studies):
+        for j, sample in enumerate(study.samples):
+            for k in range(len(sample.effects)):
+                if len(problems) < MANY:
+                    rows.append(_row(source, dictionary, file, (i, j, k), problems))
     problems += _repeated_ids(rows)
+    problems += _one_group_each(rows)
     if library is not None:
         problems += _unknown_keys(rows, library)
     if problems:
@@ -188,28 +186,46 @@ def read_studies(
 def read_dictionary(path: str | Path) -> Dictionary:
     """The outcomes, families and moderators that an analysis.yaml declares."""
     source = read_yaml(path)
-    data = source.data if isinstance(source.data, dict) else {}
-    wanted = {key: data[key] for key in ("families", "outcomes", "moderators") if data.get(key) is not None}
+    if not isinstance(source.data, dict):
+        return validate(Dictionary, source)
+    wanted = {
+        key: source.data[key] for key in ("families", "outcomes", "moderators") if source.data.get(key) is not None
+    }
     return validate(Dictionary, source, wanted)
 
 
 def _set_moderators_apart(source: YamlSource, dictionary: Dictionary, problems: list[InputError]) -> Any:
-    """Move declared moderators into `moderators` and check their cells against the dictionary."""
+    """Move declared moderators into `moderators` and check their cells against the dictionary.
+
+    A moderator that is also a cell of the table (design, country, year) stays where it is.
+    """
+    own = {*Shared.model_fields, *Study.model_fields}
 
     def level(entry: Any, path: Path_) -> Any:
         if not isinstance(entry, dict):
             return entry
-        plain = {
-            key: value
-            for key, value in entry.items()
-            if key not in dictionary.moderators or key in Shared.model_fields
-        }
-        found = {key: entry[key] for key in entry if key in dictionary.moderators and entry[key] is not None}
-        for key, value in found.items():
-            problems.extend(_moderator_problems(source.at((*path, key)), key, value, dictionary))
-        moderators = {key: value for key, value in found.items() if key not in Shared.model_fields}
+        plain, moderators = {}, {}
+        for key, value in entry.items():
+            if key in dictionary.moderators and path:
+                if value is not None and len(problems) < MANY:
+                    problems.extend(_moderator_problems(source.at((*path, key)), key, value, dictionary))
+                if key not in own:
+                    moderators[key] = value
+                    continue
+            if key == "moderators" and len(problems) < MANY:
+                problems.append(
+                    InputError(
+                        source.at((*path, key)),
+                        '"moderators" is not a key of the table',
+                        "moderators are declared in analysis.yaml and stand beside the other cells",
+                        "write each moderator on a line of its own, without this one",
+                        "unknown-key",
+                    )
+                )
+                continue
+            plain[key] = value
         if moderators:
-            plain["moderators"] = moderators
+            plain["moderators"] = {key: value for key, value in moderators.items() if value is not None}
         for child in ("studies", "samples", "effects"):
             if isinstance(plain.get(child), list):
                 plain[child] = [level(item, (*path, child, i)) for i, item in enumerate(plain[child])]
@@ -218,26 +234,29 @@ def _set_moderators_apart(source: YamlSource, dictionary: Dictionary, problems: 
     return level(source.data, ())
 
 
+def _as_typed(value: Any) -> str:
+    """A cell as it stands in the file, to be held against the levels of a factor."""
+    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "text", value))
+
+
 def _moderator_problems(at: At, key: str, value: Any, dictionary: Dictionary) -> list[InputError]:
     moderator = dictionary.moderators[key]
-    if moderator.kind == "factor" and str(value) not in (moderator.levels or {}):
+    if moderator.kind == "number":
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return []
+        why = f"it is a number ({moderator.unit})"
+        return [InputError(at, f"{key} is {shown(value)}", why, "write the digits, or leave it out", "number")]
+    if isinstance(value, dict | list):
+        why = "a moderator is one word or number"
+        return [InputError(at, f"{key} is {shown(value)}", why, "write one value", "wrong-value")]
+    if moderator.kind == "factor" and _as_typed(value) not in (moderator.levels or {}):
         return [
             InputError(
                 at,
-                f'"{value}" is not a level of {key}',
+                f"{shown(value)} is not a level of {key}",
                 "the levels are declared in analysis.yaml, so that a misspelling cannot become a new group",
-                did_you_mean(str(value), list(moderator.levels or {})),
+                did_you_mean(_as_typed(value), list(moderator.levels or {})),
                 "unknown-level",
-            )
-        ]
-    if moderator.kind == "number" and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return [
-            InputError(
-                at,
-                f'{key} is "{value}"',
-                f"it is a number of {moderator.unit}",
-                "write the digits, or leave it out",
-                "number",
             )
         ]
     return []
@@ -268,18 +287,18 @@ def _row(
         for column in SHARED_CELLS:
             put(column, getattr(entry, column), (*path, column))
         for column, value in entry.moderators.items():
-            put(
-                column,
-                str(value) if dictionary.moderators[column].kind == "factor" else value,
-                (*path, column),
-            )
+            numeric = dictionary.moderators[column].kind == "number"
+            put(column, float(value) if numeric else _as_typed(value), (*path, column))
         for column in SOURCE_CELLS if entry.source else ():
             put(f"source_{column}", getattr(entry.source, column), (*path, "source", column))
-    _put_outcome(put, cells, places, dictionary, problems, source.at(here))
+    _put_outcome(cells, places, dictionary, problems, source.at(here))
     _put_numbers(put, effect, here)
+    problems += _told_twice(effect, here, source)
     _put_report(put, effect, here, cells, dictionary, problems, source)
     cells.setdefault("overlap_group", cells["report"])
     cells["kind"] = _kind(effect, cells, source.at((*here, "kind")), problems)
+    if effect.waive:
+        places["waive"] = source.at((*here, "waive"))
     return Row(cells, places, source.at(here), effect.waive)
 
 
@@ -288,6 +307,7 @@ def _put_names(put: Any, study: Study, sample: Sample, effect: Effect, here: Pat
     put("study", study.label, (*here[:2], "label"))
     put("cite", study.cite, (*here[:2], "cite"))
     put("report", study.report or study.cite, (*here[:2], "report" if study.report else "cite"))
+    put("report_doi", study.report_doi, (*here[:2], "report_doi"))
     put("year", study.year, (*here[:2], "year"))
     put("sample", sample.id, (*here[:4], "id"))
     put("enrolled", sample.enrolled, (*here[:4], "enrolled"))
@@ -295,7 +315,6 @@ def _put_names(put: Any, study: Study, sample: Sample, effect: Effect, here: Pat
 
 
 def _put_outcome(
-    put: Any,
     cells: dict[str, Any],
     places: dict[str, At],
     dictionary: Dictionary,
@@ -309,7 +328,7 @@ def _put_outcome(
                 at,
                 f"effect {cells['effect']} has no outcome",
                 "without one nobody knows what the numbers measure",
-                "add outcome: with one of " + ", ".join(dictionary.outcomes),
+                "add a line outcome: and " + did_you_mean("", list(dictionary.outcomes)),
                 "missing-outcome",
             )
         )
@@ -317,7 +336,7 @@ def _put_outcome(
         problems.append(
             InputError(
                 places["outcome"],
-                f'no outcome is called "{key}"',
+                f"no outcome is called {shown(key)}",
                 "outcomes are declared once, in analysis.yaml, with their unit and direction",
                 did_you_mean(key, list(dictionary.outcomes)),
                 "unknown-outcome",
@@ -343,6 +362,31 @@ def _put_numbers(put: Any, effect: Effect, here: Path_) -> None:
                 put(name, getattr(block, name), (*here, key, name))
 
 
+def _told_twice(effect: Effect, here: Path_, source: YamlSource) -> list[InputError]:
+    """Numbers that an effect states in two places with two values; what it inherits may differ."""
+    blocks = [("", effect), ("numbers", effect.numbers), ("counts", effect.counts), ("reported", effect.reported)]
+    first: dict[str, tuple[Any, Path_]] = {}
+    problems = []
+    for key, block in blocks:
+        for name in ("n", "n1", "n2", *STATISTIC_CELLS):
+            value = getattr(block, name, None)
+            if value is None:
+                continue
+            path = (*here, key, name) if key else (*here, name)
+            known, place = first.setdefault(name, (value, path))
+            if known != value:
+                problems.append(
+                    InputError(
+                        source.at(path),
+                        f"{name} is {value:g} here and {known:g} on line {source.at(place).line} (effect {effect.id})",
+                        "only one of the two could be used",
+                        "keep the one that belongs to these numbers",
+                        "told-twice",
+                    )
+                )
+    return problems
+
+
 def _put_report(
     put: Any,
     effect: Effect,
@@ -366,15 +410,15 @@ def _put_report(
     words = dictionary.family_of(cells["outcome"]).words
     flip = dictionary.orientation(cells["outcome"])
     signs = {
-        words.positive: 1, words.negative: -1, words.none: 0, "none": 0, "0": 0,
-        "higher": flip, "lower": -flip, "+": flip, "-": -flip, "1": flip, "-1": -flip,
+        "higher": flip, "lower": -flip, "+": flip, "-": -flip, "1": flip, "+1": flip, "-1": -flip, "none": 0, "0": 0,
+        words.positive: 1, words.negative: -1, words.none: 0,
     }  # fmt: skip
     sign = signs.get(report.sign)
     if sign is None:
         problems.append(
             InputError(
                 source.at((*here, "reported", "sign")),
-                f'"{report.sign}" is not a direction of {cells["outcome"]}',
+                f"{shown(report.sign)} is not a direction of {cells['outcome']}",
                 "directions are counted, so each needs one agreed word",
                 did_you_mean(report.sign, [words.positive, words.negative, words.none, "higher", "lower"]),
                 "unknown-sign",
@@ -385,7 +429,7 @@ def _put_report(
 
 
 def _kind(effect: Effect, cells: dict[str, Any], at: At, problems: list[InputError]) -> Kind:
-    """The kind that the filled cells carry, or the lesser one that the row asks for."""
+    """The richest kind that the filled cells carry, or a lesser one that the row asks for."""
     can: list[Kind] = ["none"]
     if effect.reported is not None and "sign" in cells:
         can.append("direction")
@@ -431,7 +475,7 @@ def _repeated_ids(rows: list[Row]) -> list[InputError]:
             problems.append(
                 InputError(
                     row.place("effect"),
-                    f'the effect id "{row.id}" stands twice (first at {seen[row.id].place("effect")})',
+                    f"the effect id {shown(row.id)} stands twice (first at {seen[row.id].place('effect')})",
                     "results and claims refer to effects by their id",
                     "give this effect an id of its own",
                     "duplicate-id",
@@ -441,14 +485,32 @@ def _repeated_ids(rows: list[Row]) -> list[InputError]:
     return problems
 
 
-def _unknown_keys(rows: list[Row], library: Library) -> list[InputError]:
-    problems = {}
+def _one_group_each(rows: list[Row]) -> list[InputError]:
+    """The same people in two overlap groups would count as two independent samples."""
+    first: dict[str, Row] = {}
+    problems: dict[tuple[str, str], InputError] = {}
     for row in rows:
-        if row.get("cite") not in library:
-            at = row.place("cite")
+        sample, group = row.get("sample"), row.get("overlap_group")
+        other = first.setdefault(sample, row)
+        if other.get("overlap_group") != group and (sample, group) not in problems:
+            problems[sample, group] = InputError(
+                row.place("sample"),
+                f"sample {sample} is in the overlap group {group} here, in {other.get('overlap_group')} at {other.at}",
+                "one id means the same people, and people of two groups count as independent",
+                "give both the same overlap_group:, or this sample an id of its own",
+                "sample-in-two-groups",
+            )
+    return list(problems.values())
+
+
+def _unknown_keys(rows: list[Row], library: Library) -> list[InputError]:
+    problems: dict[At, InputError] = {}
+    for row in rows:
+        at = row.place("cite")
+        if row.get("cite") not in library and at not in problems and len(problems) < MANY:
             problems[at] = InputError(
                 at,
-                f'no reference has the key "{row.get("cite")}"',
+                f"no reference has the key {shown(row.get('cite'))}",
                 "every row must name the paper it came from",
                 library.suggest(str(row.get("cite"))),
                 "unknown-cite",

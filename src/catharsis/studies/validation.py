@@ -59,7 +59,11 @@ def validate(model: type[M], source: YamlSource, data: Any | None = None, extra_
 
 def _and_more(source: YamlSource, rest: int) -> InputError:
     return InputError(
-        At(source.file), f"{rest} more problems are not shown", "they often have one cause", "mend those below first", "more"
+        At(source.file),
+        f"{rest} more problems are not shown",
+        "they often have one cause",
+        "mend those below first",
+        "more",
     )
 
 
@@ -72,17 +76,20 @@ def _problem(model: type[BaseModel], source: YamlSource, error: Any, extra_keys:
     name = shown(path[-1])[1:-1] if path and isinstance(path[-1], str) else "this entry" if path else "the file"
     where = _where(source.data, path)
     if kind == "extra_forbidden":
-        known = [*(key for key in _fields(model, path[:-1]) if key != "moderators"), *extra_keys]
-        return InputError(
-            at,
-            f'"{name}" is not a key of {where}',
-            "a misspelt key would be lost without a word",
-            did_you_mean(name, known),
-            "unknown-key",
-        )
+        known = _fields(model, path[:-1])
+        if "moderators" in known:  # a level of the table, where the declared moderators may stand
+            known = [*dict.fromkeys([key for key in known if key != "moderators"] + list(extra_keys))]
+        cut = name.replace(".", "").isdigit()  # {sd: 1,27} is read as two entries
+        fix = "write numbers with a decimal point: 1.27, not 1,27" if cut else did_you_mean(name, known)
+        why = "a misspelt key would be lost without a word"
+        return InputError(at, f'"{name}" is not a key of {where}', why, fix, "unknown-key")
     if kind == "missing":
         return InputError(
-            at, f'{where} has no "{name}"', "every entry of this kind needs one", f'add a line "{name}: ..."', "missing-key"
+            at,
+            f'{where} has no "{name}"',
+            "every entry of this kind needs one",
+            f'add a line "{name}: ..."',
+            "missing-key",
         )
     if "fix" in context:
         return InputError(
@@ -96,7 +103,11 @@ def _problem(model: type[BaseModel], source: YamlSource, error: Any, extra_keys:
     if kind == "literal_error":
         known = [word.strip(" '\"") for word in str(context.get("expected", "")).replace(" or ", ",").split(",")]
         return InputError(
-            at, what, f"only agreed words are allowed ({where})", did_you_mean(str(error.get("input")), known), "wrong-value"
+            at,
+            what,
+            f"only agreed words are allowed ({where})",
+            did_you_mean(str(error.get("input")), known),
+            "wrong-value",
         )
     return InputError(
         at,
@@ -139,7 +150,11 @@ def _where(data: Any, path: Path_) -> str:
         elif isinstance(part, str):
             name = f'"{part}"' if name == "the file" else f'"{part}" of {name}'
         else:
-            label = next((data[key] for key in ("id", "label", "cite") if data.get(key)), None) if isinstance(data, dict) else None
+            label = (
+                next((data[key] for key in ("id", "label", "cite") if data.get(key)), None)
+                if isinstance(data, dict)
+                else None
+            )
             inside = "" if name == "the file" else f" of {name}"
             if isinstance(label, dict | list) or label is None:
                 name = f"{noun or 'entry'} {part + 1}{inside}"

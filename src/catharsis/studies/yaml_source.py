@@ -48,7 +48,6 @@ class PrintedFloat(float):
     text: str
 
 
-
 @dataclass(frozen=True, slots=True)
 class YamlSource:
     """A YAML file as data, with the line of every path and the text of every number.
@@ -228,7 +227,8 @@ def _limited(events: Iterator[Any], name: str, lines: _Lines) -> Iterator[Any]:
             if event.version not in (None, (1, 2)):
                 raise _one(
                     name, lines.of(at), "the file asks for YAML " + ".".join(map(str, event.version)),
-                    "other versions read words and numbers differently (no is false, 010 is 8)", "delete the %YAML line",
+                    "other versions read words and numbers differently (no is false, 010 is 8)",
+                    "delete the %YAML line",
                 )  # fmt: skip
             continue
         if kind not in ("ScalarEvent", "AliasEvent") and not kind.startswith(("Sequence", "Mapping")):
@@ -263,10 +263,18 @@ def _yaml_hint(text: str, lines: _Lines, line: int) -> tuple[str, str]:
         return "a colon followed by a space starts a new key", "put the text between quotes"
     if re.match(r"(- )?[^\s:]+:[^\s]", last):
         return "a key ends with a colon and a space", "add a space after the colon"
+    if last and ":" not in last and not last.startswith(("- ", "#")):
+        return (
+            "every line in a block of keys is a key, a colon, a space and a value",
+            "add the colon, or quote the text above",
+        )
     if re.search(r":\s+[@`%&*!|>]", last):
         return "a text may not begin with this character", "put the text between quotes"
     if re.search(r"(:|-)\s+[\"']", last):
-        return "a quote is opened and not closed, or text follows it", "quote the whole text, and double a quote inside it"
+        return (
+            "a quote is opened and not closed, or text follows it",
+            "quote the whole text, and double a quote inside it",
+        )
     return (
         "a key that stands too far left or right belongs to another block, so the rest cannot be placed",
         "align this line, or the one above, with its neighbours (two spaces a level)",
@@ -309,7 +317,9 @@ class _Reader:
             return self.alias(event.anchor, path, line)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.refuse(line, f"the tag {shown(tag)} is not allowed", "a table holds plain text and numbers", "delete the tag")
+            self.refuse(
+                line, f"the tag {shown(tag)} is not allowed", "a table holds plain text and numbers", "delete the tag"
+            )
         if event.anchor and not self.aliased:
             self.anchors[event.anchor] = None
         start = self.next - 1
@@ -386,7 +396,7 @@ class _Reader:
                 return
 
     def unprintable(self, text: str) -> str | None:
-        """The first character that cannot be shown (escapes like \\0 bring them in)."""
+        r"""The first character that cannot be shown (escapes like \0 bring them in)."""
         found = None if text.isprintable() else _FORBIDDEN.search(text)
         return f"U+{ord(found[0]):04X}" if found else None
 
@@ -419,7 +429,8 @@ class _Reader:
             fits = False
         if not fits:
             self.refuse(
-                line, f"{shown(text)[1:-1]} is not a number one can report", "it is too large or too close to 0 to compute with",
+                line, f"{shown(text)[1:-1]} is not a number one can report",
+                "it is too large or too close to 0 to compute with",
                 "correct the digits",
             )  # fmt: skip
             return None

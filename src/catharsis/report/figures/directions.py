@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from catharsis.assess.without_pooling import Vote
-from catharsis.report.figures.svg import CHAR, Sheet, clipped
+from catharsis.report.figures.svg import CHAR, SMALL, Sheet, clipped
 
 ROW = 24.0
 STEP = 15.0
@@ -51,14 +51,14 @@ def draw_directions(title: str, rows: tuple[Votes, ...], words: tuple[str, str, 
     """
     note = max((len(row.note) for row in rows), default=0) * CHAR
     longest = max((len(row.marks) for row in rows), default=1)
-    left = min(max((len(row.label) for row in rows), default=8) * CHAR + 12, width - note - longest * STEP - 20)
+    left = min(max((len(row.label) for row in rows), default=8) * SMALL + 12, width - note - longest * STEP - 20)
     bottom = 8 + ROW * len(rows)
     names: dict[Vote, str] = {"positive": words[0], "none": words[1], "negative": words[2], "mixed": "both ways"}
     described = "; ".join(f"{row.label}: {_told(row, names)}" for row in rows)
     sheet = Sheet(width, bottom + 30, f"{title}. {described}")
     for i, row in enumerate(rows):
         y = 8 + ROW * i + ROW / 2
-        sheet.text(0, y + 4, clipped(row.label, left - 6), "row", tip=row.label)
+        sheet.text(0, y + 4, clipped(row.label, left - 6, SMALL), "row", tip=row.label)
         for j, (vote, tip) in enumerate(sorted(row.marks, key=lambda mark: ORDER.index(mark[0]))):
             _mark(sheet, left + STEP * j + 6, y, vote, tip)
         sheet.text(width, y + 4, row.note, "sub num", "end")
@@ -67,7 +67,7 @@ def draw_directions(title: str, rows: tuple[Votes, ...], words: tuple[str, str, 
     for vote in (vote for vote in reversed(ORDER) if vote in shown):
         _mark(sheet, x, bottom + 17, vote, names[vote])
         sheet.text(x + 10, bottom + 21, names[vote], "axis")
-        x += 28 + len(names[vote]) * CHAR
+        x += 22 + len(names[vote]) * SMALL
     return sheet
 
 

@@ -51,12 +51,15 @@ class Forest:
         Averages, drawn as diamonds.
     prediction : (float, float) or None
         Prediction interval.
+    new : str
+        What it predicts, e.g. "a new study".
     """
 
     title: str
     lines: tuple[Line, ...]
     summaries: tuple[tuple[Line, str], ...]
     prediction: tuple[float, float] | None
+    new: str
     measure: Measure
     axis_label: str
     left_words: str
@@ -92,6 +95,7 @@ def draw_forest(forest: Forest) -> Sheet:
     Sheet
     """
     names = max((len(line.label) for line in (*forest.lines, *(s for s, _ in forest.summaries))), default=10)
+    names = max(names, len(forest.new) + 17 if forest.prediction else 0)
     left = min(max(names * CHAR, 90.0), 250.0) + 14
     right = WIDTH - 210.0
     low, high = limits(forest)
@@ -150,7 +154,7 @@ def _effect(sheet: Sheet, axis: Axis, line: Line, y: float, left: float, measure
 
 def _prediction(sheet: Sheet, axis: Axis, forest: Forest, y: float, left: float) -> None:
     low, high = forest.prediction or (math.nan, math.nan)
-    sheet.text(0, y + 4, "where a new one would fall", "sub")
+    sheet.text(0, y + 4, f"where {forest.new} would fall", "sub")
     sheet.line(axis.x(low), y, axis.x(high), y, "pi")
     for value in (low, high):
         if axis.inside(value):

@@ -15,6 +15,7 @@ svg{background:var(--paper)}
 """
 
 CHAR = 6.7  # width of an average character at 12 px, px
+SMALL = 6.0  # the same at 11 px
 
 
 @dataclass
@@ -81,7 +82,7 @@ def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def clipped(words: str, width: float) -> str:
+def clipped(words: str, width: float, char: float = CHAR) -> str:
     """The words, cut with an ellipsis where they would not fit into `width` px.
 
     Examples
@@ -89,7 +90,7 @@ def clipped(words: str, width: float) -> str:
     >>> clipped("United Kingdom of Great Britain", 80)
     'United King…'
     """
-    room = int(width / CHAR)
+    room = int(width / char)
     return words if len(words) <= room + 1 else words[: max(room, 1)] + "…"
 
 
