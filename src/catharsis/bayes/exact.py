@@ -125,6 +125,10 @@ def integrate(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Mixture:
         found = conditional(blocks, terms, priors, tau)
         return found.log_likelihood + priors.tau.log_density(tau), found
 
+    if priors.tau.family == "fixed":
+        tau = np.array([priors.tau.parameters[0]])
+        log_density, found = height(tau)
+        return Mixture(tau, np.ones(1), found.mean, found.cov, np.array([tau[0], tau[0]]), float(log_density[0]), 0.0)
     edges = _panels(height, blocks, priors)
     previous = math.nan
     for _ in range(8):
@@ -197,6 +201,8 @@ def gaussian_mixture(weight: FloatArray, mean: FloatArray, variance: FloatArray,
 def tau_marginal(mixture: Mixture, level: float) -> Marginal:
     """Marginal of tau; quantiles from the polynomial that the rule integrates in each panel."""
     mean = float(mixture.weight @ mixture.tau)
+    if len(mixture.tau) == 1:
+        return Marginal(mean, 0.0, mean, mean, mean, float(mean > 0))
     sd = float(np.sqrt(max(mixture.weight @ mixture.tau**2 - mean**2, 0.0)))
     low, median, high = (tau_quantile(mixture, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
     return Marginal(mean, sd, median, low, high, 1.0)
@@ -204,6 +210,8 @@ def tau_marginal(mixture: Mixture, level: float) -> Marginal:
 
 def tau_cdf(mixture: Mixture, x: float) -> float:
     """P(tau < x)."""
+    if len(mixture.tau) == 1:
+        return float(mixture.tau[0] < x)
     panel = int(np.clip(np.searchsorted(mixture.edges, x) - 1, 0, len(mixture.edges) - 2))
     mass = mixture.weight.reshape(-1, NODES)
     return float(mass[:panel].sum()) + _within(mixture, panel, x)

@@ -96,6 +96,8 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
         np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks
     ):
         raise ModelError("the NUTS engine takes one random factor and independent sampling errors so far")
+    if priors.tau.family == "fixed":
+        raise ModelError("with tau fixed nothing is left to sample; use engine='exact'")
     pm = _pymc()
     data = _data(blocks, terms, priors)
     _, precision = priors.location(terms)

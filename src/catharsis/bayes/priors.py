@@ -23,10 +23,10 @@ class Prior:
     Attributes
     ----------
     family : str
-        "normal", "flat", "half-normal", "half-cauchy", "exponential" or "uniform".
+        "normal", "flat", "half-normal", "half-cauchy", "exponential", "uniform" or "fixed".
     parameters : tuple of float
         As in its text: normal(mean, sd), half-normal(scale), half-cauchy(scale),
-        exponential(mean), uniform(low, high).
+        exponential(mean), uniform(low, high), fixed(value).
     """
 
     family: str
@@ -59,6 +59,7 @@ _DENSITY: dict[str, Callable[..., Any]] = {
     "half-normal": lambda x, scale: math.log(2 / scale) - 0.5 * (x / scale) ** 2 - 0.5 * LOG_2PI,
     "half-cauchy": _half_cauchy,
     "exponential": lambda x, mean: -x / mean - math.log(mean),
+    "fixed": lambda x, value: np.zeros_like(x),
     "uniform": lambda x, low, high: np.where((x >= low) & (x <= high), -math.log(high - low), -np.inf),
 }
 _REACH: dict[str, Callable[..., float]] = {
@@ -67,11 +68,12 @@ _REACH: dict[str, Callable[..., float]] = {
     "half-normal": lambda scale: 1.959963984540054 * scale,
     "half-cauchy": lambda scale: scale * math.tan(math.pi * 0.95 / 2),
     "exponential": lambda mean: mean * math.log(20),
+    "fixed": lambda value: value,
     "uniform": lambda low, high: low + 0.95 * (high - low),
 }
-_COUNT = {"flat": 0, "normal": 2, "half-normal": 1, "half-cauchy": 1, "exponential": 1, "uniform": 2}
+_COUNT = {"flat": 0, "normal": 2, "half-normal": 1, "half-cauchy": 1, "exponential": 1, "uniform": 2, "fixed": 1}
 LOCATION = ("normal", "flat")
-SCALE = ("half-normal", "half-cauchy", "exponential", "uniform")
+SCALE = ("half-normal", "half-cauchy", "exponential", "uniform", "fixed")
 
 
 def parse_prior(text: str, allowed: Sequence[str] = (*LOCATION, *SCALE)) -> Prior:
@@ -97,9 +99,13 @@ def parse_prior(text: str, allowed: Sequence[str] = (*LOCATION, *SCALE)) -> Prio
         raise ModelError(f'"{text}": the parameters of a prior are numbers') from None
     if len(values) != _COUNT[family]:
         raise ModelError(f'"{text}": {family} takes {_COUNT[family]} number{"s" * (_COUNT[family] != 1)}')
-    positive = values[-1:] if family != "uniform" else (values[1] - values[0], values[0] + 1e-300)
-    if not all(math.isfinite(value) for value in values) or any(value <= 0 for value in positive):
-        raise ModelError(f'"{text}": the spread of a prior is positive')
+    sound = {
+        "uniform": lambda: 0 <= values[0] < values[1],
+        "fixed": lambda: values[0] >= 0,
+        "flat": lambda: True,
+    }.get(family, lambda: values[-1] > 0)
+    if not all(math.isfinite(value) for value in values) or not sound():
+        raise ModelError(f'"{text}": the spread of a prior is positive, and a standard deviation is not negative')
     return Prior(family, values)
 
 

@@ -27,10 +27,17 @@ def words_of(results: Results, family: str) -> Words:
     return results.plan.dictionary.families[family].words if family else Words()
 
 
+def words_of_effects(results: Results, result: SynthesisResult) -> Words:
+    """The words at the ends of an axis: the outcome's own; none on a scale without a point of no effect."""
+    if not result.effects.rows or not math.isfinite(result.effects.measure.no_effect):
+        return Words(positive="", negative="", none="")
+    return results.plan.dictionary.words_of(str(result.effects.rows[0].get("outcome")))
+
+
 def forest(results: Results, result: SynthesisResult) -> Sheet:
     """The forest plot of a synthesis."""
     lines = tuple(_lines(result))
-    words = words_of(results, result.family)
+    words = words_of_effects(results, result)
     summaries: list[tuple[Line, str]] = []
     prediction = None
     if result.fit is not None and result.fit.blocks.p == 1:
@@ -41,7 +48,7 @@ def forest(results: Results, result: SynthesisResult) -> Sheet:
             prediction = (new.pi_low, new.pi_high)
         if result.exact is not None and result.gate.bayes:
             mu = result.exact.mu
-            summaries.append((Line("Average (Bayes)", mu.mean, mu.low, mu.high), "pool bayes"))
+            summaries.append((Line("Average (Bayes)", mu.mean if result.effects.measure.back == "none" else mu.median, mu.low, mu.high), "pool bayes"))
     return draw_forest(
         Forest(
             result.spec.title, lines, tuple(summaries), prediction, f"a new {new_word(result)}", result.effects.measure,
@@ -86,7 +93,7 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
             Level(labels.get(f"{factor}={level}", level), f"n = {sum(people):,.0f}", effects,
                   float(mean["estimate"]), float(mean["low"]), float(mean["high"]), text, note)
         )  # fmt: skip
-    words = words_of(results, result.family)
+    words = words_of_effects(results, result)
     return draw_moderator(
         result.spec.title, tuple(levels), result.effects.measure, f"against {levels[0].label}",
         (words.negative, words.positive, unit_phrase(result)),
@@ -169,7 +176,7 @@ def _estimate_card(results: Results, result: SynthesisResult) -> Sheet:
         if pi:
             sheet.line(axis.x(pi[0]), 76, axis.x(pi[1]), 76, "pi")
         sheet.diamond(axis.x(low), axis.x(estimate), axis.x(high), 76, "pool")
-    words = words_of(results, result.family)
+    words = words_of_effects(results, result)
     sheet.text(14, 121, f"◀ {words.negative}", "axis")
     sheet.text(CARD_WIDTH - 14, 121, f"{words.positive} ▶", "axis", "end")
     sheet.text(CARD_WIDTH / 2, 121, f"line: a new {new_word(result)}" if pi else "", "axis", "middle")

@@ -162,15 +162,15 @@ def _synthesis(results: Results, result: SynthesisResult, labels: dict[str, str]
         "note": result.spec.note,
         "forest": drawings.forest(results, result).svg() if len(result.effects) else "",
         "moderator": figure.svg() if figure else "",
-        "frequentist": prose.frequentist_sentences(result),
-        "robust": prose.robust_sentences(result),
-        "bayes": prose.bayes_sentences(result),
+        "frequentist": prose.frequentist_sentences(result, labels),
+        "robust": prose.robust_sentences(result, labels),
+        "bayes": prose.bayes_sentences(result, labels),
         "leads": {"frequentist": "frequentist", "bayes": "Bayesian"}[gate.headline] if gate.pool else "",
         "schools": _schools(result),
         "published": prose.published_sentence(result, published),
         "withheld": prose.withheld_sentences(gate.withheld),
         "left_out": [f"{key}: {why}" for key, why in result.effects.left_out.items()],
-        "notes": list(result.notes),
+        "notes": [note.replace("tau^2", "τ²") for note in result.notes],
         "rows": _synthesis_rows(result, cites),
         "prior_why": (result.spec.priors.why if result.spec.priors else None),
     }
@@ -198,8 +198,9 @@ def _schools(result: SynthesisResult) -> list[dict[str, str]]:
     for name, post in (("Bayes, quadrature", result.exact), ("Bayes, flat prior on the average", result.flat), ("Bayes, NUTS", result.nuts)):
         if post is not None and result.gate.bayes:
             mu = post.mu
+            centre = mu.mean if measure.back == "none" else mu.median
             rows.append(
-                {"school": name, "estimate": prose.value(measure, mu.mean), "interval": prose.limits(measure, mu.low, mu.high),
+                {"school": name, "estimate": prose.value(measure, centre), "interval": prose.limits(measure, mu.low, mu.high),
                  "tau": number(post.tau.median)}
             )  # fmt: skip
     return rows

@@ -121,6 +121,9 @@ def basis_sentence(result: SynthesisResult) -> str:
     """What the estimate rests on: reports, sites, people and caveats."""
     gate, effects = result.gate, result.effects
     people = f", {count(effects.people, 'person', 'people')}" if effects.people else ""
+    works = len({row.get("cite") for row in effects.rows})
+    if works < gate.m:
+        people += f", read in {count(works, 'work')}"
     if gate.one_study:
         text = f"One {result.spec.sites.report} ({_study(result)}), {site_phrase(result)}{people}"
     elif gate.k == 1:
@@ -213,7 +216,8 @@ def watched_sentences(results: Results, result: SynthesisResult, labels: dict[st
         rows = [row for row in results.table if str(row.get(str(factor))) == level and row.get("kind") != "none"]
         direct = sum(row.get("evidence", "direct") == "direct" for row in rows)
         told = f"{count(direct, 'direct row')}" if direct else "no direct row"
-        found.append(f"{capital(labels.get(f'{factor}={level}', level))}: {told}, {count(len(rows) - direct, 'analogue row')}.")
+        rest = count(len(rows) - direct, "analogue row") if len(rows) > direct else "no analogue row"
+        found.append(f"{capital(labels.get(f'{factor}={level}', level))}: {told}, {rest}.")
     return found
 
 
@@ -246,10 +250,10 @@ def coefficient(model: Fit, i: int, measure: Measure, symbol: str) -> str:
     statistic = float(model.beta[i] / model.se[i]) if model.se[i] > 0 else math.inf
     name = f"t({model.df:g})" if math.isfinite(model.df) else "z"
     level = f"{100 * model.level:g}%"
-    return (
-        f"{symbol} = {number(shown[0])}, {level} CI {bracket(shown[1], shown[2])}, "
-        f"{name} = {number(statistic)}, {p_value(float(model.pvalues.iloc[i]))}"
-    )
+    text = f"{symbol} = {number(shown[0])}, {level} CI {bracket(shown[1], shown[2])}"
+    if not math.isfinite(measure.no_effect):
+        return text
+    return f"{text}, {name} = {number(statistic)}, {p_value(float(model.pvalues.iloc[i]))}"
 
 
 def wald(test: Wald, name: str) -> str:
@@ -259,7 +263,7 @@ def wald(test: Wald, name: str) -> str:
     return f"{name}({test.df1:g}) = {number(test.statistic)}, {p_value(test.p)}"
 
 
-def frequentist_sentences(result: SynthesisResult) -> list[str]:
+def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
     """The headline fit as a journal prints it."""
     model, measure = result.fit, result.effects.measure
     if model is None:
@@ -279,18 +283,27 @@ def frequentist_sentences(result: SynthesisResult) -> list[str]:
         found.append(f"Average {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
     else:
         factor = result.factor
-        base = model.design.factors[factor][0] if factor else "all moderators at zero"
-        found.append(f"At {base}: {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
+        base = model.design.factors[factor][0] if factor else ""
+        base = labels.get(f"{factor}={base}", base) or "all moderators at zero"
+        found.append(f"{capital(base)}: {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
         found += [
-            f"{_term(model.design.terms[i])}: {coefficient(model, i, _plain(measure), 'b')}." for i in range(1, model.blocks.p)
+            f"{term_label(model.design.terms[i], labels)}: {coefficient(model, i, _plain(measure), 'b')}." for i in range(1, model.blocks.p)
         ]
         found.append(f"Moderators together: {wald(model.QM, 'QM')}.")
     found.append(heterogeneity_sentence(result))
     return [sentence for sentence in found if sentence]
 
 
-def _term(term: str) -> str:
-    return capital(term.replace("[", " (").replace("]", ")").replace("_", " "))
+def term_label(term: str, labels: dict[str, str]) -> str:
+    """A coefficient in the analysis' own words: the level's label, or the moderator's name.
+
+    Examples
+    --------
+    >>> term_label("setting[alone]", {"setting=alone": "cried alone"}), term_label("year", {})
+    ('Cried alone', 'Year')
+    """
+    factor, _, level = term.partition("[")
+    return capital(labels.get(f"{factor}={level[:-1]}", level[:-1])) if level else capital(term.replace("_", " "))
 
 
 
@@ -298,7 +311,7 @@ def _term(term: str) -> str:
 def _plain(measure: Measure) -> Measure:
     from dataclasses import replace
 
-    return replace(measure, back="none")
+    return replace(measure, back="none", no_effect=0.0)
 
 
 def heterogeneity_sentence(result: SynthesisResult) -> str:
@@ -309,7 +322,9 @@ def heterogeneity_sentence(result: SynthesisResult) -> str:
     text = f"Heterogeneity: τ = {number(model.tau)}"
     if model.blocks.factors == ("effect",):
         low, high = model.confint_heterogeneity()
-        text += f" (Q-profile {100 * model.level:g}% CI {bracket(math.sqrt(low), math.sqrt(high))})"
+        empty = high == 0
+        told = "interval is empty: less spread than chance makes" if empty else f"CI {bracket(math.sqrt(low), math.sqrt(high))}"
+        text += f" (Q-profile {100 * model.level:g}% {told})"
     text += f", I² = {model.I2:.0f}%, {wald(model.QE, 'Q')}"
     if model.blocks.p == 1:
         df = prediction_df(model)
@@ -321,24 +336,25 @@ def heterogeneity_sentence(result: SynthesisResult) -> str:
     return text + "."
 
 
-def bayes_sentences(result: SynthesisResult) -> list[str]:
+def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
     """The posterior, what the prior does to it, and whether both engines agree."""
     exact = result.exact
     if exact is None or not result.gate.bayes:
         return []
     measure = result.effects.measure
     mu = exact.mu
-    shown = [float(measure.to_reader(x)) for x in (mu.mean, mu.low, mu.high)]
+    centre, name = (mu.mean, "mean") if measure.back == "none" else (mu.median, "median")
+    shown = [float(measure.to_reader(x)) for x in (centre, mu.low, mu.high)]
     new = [float(measure.to_reader(x)) for x in (exact.new.low, exact.new.high)]
     level = f"{100 * exact.level:g}%"
-    where = "Posterior mean" if len(exact.terms) == 1 else "At the reference level, posterior mean"
+    where = f"Posterior {name}" if len(exact.terms) == 1 else f"At the reference level, posterior {name}"
     found = [
         f"{where} {number(shown[0])}, {level} interval {bracket(shown[1], shown[2])}"
-        + (f", P(> 0) = {_probability(mu.positive)}" if math.isfinite(measure.no_effect) else "")
+        + (f", P(> 0) {_probability(mu.positive)}" if math.isfinite(measure.no_effect) else "")
         + f"; τ {number(exact.tau.median)} {bracket(exact.tau.low, exact.tau.high)}; a new {new_word(result)} {bracket(*new)}."
     ]
     found += [
-        f"{_term(term)}: {number(post.mean)} {bracket(post.low, post.high)}, P(> 0) = {_probability(post.positive)}."
+        f"{term_label(term, labels)}: {number(post.mean)} {bracket(post.low, post.high)}, P(> 0) {_probability(post.positive)}."
         for term, post in list(exact.coefficients.items())[1:]
     ]
     found.append(prior_sentence(result))
@@ -356,7 +372,7 @@ def bayes_sentences(result: SynthesisResult) -> list[str]:
 
 
 def _probability(p: float) -> str:
-    return "> .999" if p > 0.9995 else "< .001" if p < 0.0005 else f"{p:.3f}".lstrip("0")
+    return "> .999" if p > 0.9995 else "< .001" if p < 0.0005 else f"= {p:.3f}".replace("0.", ".", 1)
 
 
 def prior_sentence(result: SynthesisResult) -> str:
@@ -376,20 +392,21 @@ def prior_sentence(result: SynthesisResult) -> str:
     )
 
 
-def robust_sentences(result: SynthesisResult) -> list[str]:
+def robust_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
     """CR2 beside the model, with p hidden where Satterthwaite's df are too few."""
     robust = result.robust
     if robust is None:
         return []
     found = []
     low, high = robust.interval()
-    hidden = [term for term, df in zip(robust.terms, robust.df, strict=True) if not show_p(float(df))]
+    shown = [term for term in robust.terms if term != "intercept" or len(robust.terms) == 1]
+    hidden = [term for term, df in zip(robust.terms, robust.df, strict=True) if term in shown and not show_p(float(df))]
     for i, term in enumerate(robust.terms):
-        if term == "intercept" and len(robust.terms) > 1:
+        if term not in shown:
             continue
         p = "" if term in hidden else f", {p_value(float(robust.pvalues[i]))}"
         found.append(
-            f"{_term(term)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with {number(float(robust.df[i]), 1)} df{p}."
+            f"{term_label(term, labels)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with {number(float(robust.df[i]), 1)} df{p}."
         )
     chosen = [i for i, term in enumerate(robust.terms) if term != "intercept"] or [0]
     joint = robust.wald(chosen)
@@ -400,7 +417,7 @@ def robust_sentences(result: SynthesisResult) -> list[str]:
         found.append(f"HTZ test of all of them: {wald(joint, 'F')}.")
     if hidden:
         found.append(
-            f"With {robust.m} clusters, Satterthwaite's df fall below 4 for {listing([_term(t) for t in hidden])}: "
+            f"With {robust.m} clusters, Satterthwaite's df fall below 4 for {listing([term_label(t, labels) for t in hidden])}: "
             "no p value is shown there."
         )
     return found

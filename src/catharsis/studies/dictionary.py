@@ -121,9 +121,9 @@ class Family(Strict):
 class Outcome(Strict):
     """One measured quantity and one contrast.
 
-    `higher_is` is one of the family's two words (default the positive one); `means` says in words what
-    a positive number or sign says; `measured` is what rows that say nothing else measured; only rows
-    with one `contrast` can be combined.
+    `words` are its own directions where the family's do not fit; `higher_is` is one of the two (default
+    the positive one); `means` says in words what a positive number or sign says; `measured` is what rows
+    that say nothing else measured; only rows with one `contrast` can be combined.
     """
 
     label: Text
@@ -131,9 +131,11 @@ class Outcome(Strict):
     contrast: Text | None = None
     means: Text | None = None
     measured: Text | None = None
+    words: Words | None = None
     unit: Text | None = None
     range: Interval | None = None
     higher_is: Text | None = None
+    words: Words | None = None
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Outcome:
@@ -203,7 +205,7 @@ class Dictionary(Strict):
                         "at": ("outcomes", key, "family"),
                     },
                 )
-            words = self.families[str(outcome.family)].words
+            words = outcome.words or self.families[str(outcome.family)].words
             if outcome.higher_is not in (None, words.positive, words.negative):
                 raise PydanticCustomError(
                     "higher_is",
@@ -221,7 +223,11 @@ class Dictionary(Strict):
         """The family of an outcome."""
         return self.families[str(self.outcomes[outcome].family)]
 
+    def words_of(self, outcome: str) -> Words:
+        """How the directions of an outcome are called: its own words, or its family's."""
+        return self.outcomes[outcome].words or self.family_of(outcome).words
+
     def orientation(self, outcome: str) -> int:
         """+1 when a higher score is the family's positive word, -1 when it is the negative one."""
-        words = self.family_of(outcome).words
+        words = self.words_of(outcome)
         return -1 if self.outcomes[outcome].higher_is == words.negative else 1

@@ -107,7 +107,7 @@ _VERDICT = re.compile(r"^\s*p\s*(<|<=|≤|>|>=|≥)\s*(0?\.\d+)\s*$", re.IGNOREC
 class Reported(Strict):
     """What a paper says when it prints no usable number (kinds `bounds` and `direction`).
 
-    `sign` is a word of the outcome's family (better, worse, no different ...); `verdict` is
+    `sign` is a word of the outcome or its family (better, worse, no different ...); `verdict` is
     "p < .05", "p > .05" or "n.s."; `alpha` and `sided` say which critical value it was held against.
     """
 

@@ -403,11 +403,11 @@ def _put_report(
         put(name, getattr(report, name), (*here, "reported", name))
     put("significant", report.significant, (*here, "reported", "verdict"))
     put("alpha", report.level, (*here, "reported", "alpha" if report.alpha is not None else "verdict"))
-    if report.verdict is not None:
+    if report.verdict is not None or "sided" in report.model_fields_set:
         put("sided", report.sided, (*here, "reported", "sided"))
     if report.sign is None or cells.get("outcome") not in dictionary.outcomes:
         return
-    words = dictionary.family_of(cells["outcome"]).words
+    words = dictionary.words_of(cells["outcome"])
     flip = dictionary.orientation(cells["outcome"])
     signs = {
         "higher": flip, "lower": -flip, "+": flip, "-": -flip, "1": flip, "+1": flip, "-1": -flip, "none": 0, "0": 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -121,10 +121,14 @@ def _problem(model: type[BaseModel], source: YamlSource, error: Any, extra_keys:
 def _fields(model: type[BaseModel], path: Path_) -> list[str]:
     """The keys that a model allows at a path."""
     here: Any = model
+    named = False  # the next key is a name that the user chose, not a field
     for part in path:
-        if isinstance(here, type) and issubclass(here, BaseModel) and isinstance(part, str):
+        if named:
+            named = False
+        elif isinstance(here, type) and issubclass(here, BaseModel) and isinstance(part, str):
             fields = {field.alias or key: field for key, field in here.model_fields.items()}
-            here = _model_in(fields[part].annotation) if part in fields else None
+            annotation = fields[part].annotation if part in fields else None
+            here, named = _model_in(annotation), get_origin(annotation) is dict
     if not (isinstance(here, type) and issubclass(here, BaseModel)):
         return []
     return [field.alias or key for key, field in here.model_fields.items()]
