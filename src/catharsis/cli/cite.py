@@ -9,8 +9,7 @@ from catharsis.cli.output import tell
 
 def cite_one(key: str, bibliography: Path) -> int:
     """Print one reference; unknown keys and broken bibliographies are input errors."""
-    from catharsis.errors import InputErrors
-    from catharsis.errors import InputError
+    from catharsis.errors import InputError, InputErrors
     from catharsis.references.bibtex import methods_library, read_references
     from catharsis.references.citation import cite_key
 

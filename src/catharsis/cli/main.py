@@ -23,7 +23,9 @@ app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(help="The analysis: a folder with analysis.yaml and studies.yaml.")]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Where to write; by default reports/NAME.")]
-Exact = Annotated[bool, typer.Option("--no-sampling", help="Skip the NUTS check; quadrature still gives the posterior.")]
+Exact = Annotated[
+    bool, typer.Option("--no-sampling", help="Skip the NUTS check; quadrature still gives the posterior.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Compute even when nothing changed.")]
 
 
@@ -54,7 +56,9 @@ def report(folder: Folder, out: Out = None, no_sampling: Exact = False, force: F
 @app.command()
 def cite(
     key: Annotated[str, typer.Argument(help="Citation key.")],
-    bibliography: Annotated[Path, typer.Option("--bibliography", "-b", help="A .bib file or a folder of them.")] = Path("references"),
+    bibliography: Annotated[Path, typer.Option("--bibliography", "-b", help="A .bib file or a folder of them.")] = Path(
+        "references"
+    ),
 ) -> None:
     """Print the APA reference of a key, how it is cited in text, and where it stands."""
     from catharsis.cli.cite import cite_one

@@ -12,7 +12,9 @@ def problem_lines(problem: InputError, colour: bool) -> str:
     if not colour:
         return str(problem)
     bold, dim, plain = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-    return f"{bold}{problem.at}{plain}: {problem.what}\n  {dim}why:{plain} {problem.why}\n  {dim}fix:{plain} {problem.fix}"
+    return (
+        f"{bold}{problem.at}{plain}: {problem.what}\n  {dim}why:{plain} {problem.why}\n  {dim}fix:{plain} {problem.fix}"
+    )
 
 
 def complain(problem: CatharsisError) -> None:

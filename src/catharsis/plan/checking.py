@@ -146,7 +146,11 @@ def _prior_problems(plan: Plan, texts: dict[str, str], path: tuple[str | int, ..
 
 def _unknown(plan: Plan, path: tuple[str | int, ...], what: str, name: str, known: list[str]) -> InputError:
     return InputError(
-        plan.source.at(path), f'there is no {what} "{name}"', "the synthesis could not be formed", did_you_mean(name, known), "unknown"
+        plan.source.at(path),
+        f'there is no {what} "{name}"',
+        "the synthesis could not be formed",
+        did_you_mean(name, known),
+        "unknown",
     )
 
 

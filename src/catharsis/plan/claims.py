@@ -80,7 +80,7 @@ def _stance(signs: Sequence[int]) -> str:
 
 
 def tally(stances: dict[str, str]) -> str:
-    """ "2 for, 1 against, 3 neither" for groups of people."""
+    """Words such as "2 for, 1 against, 3 neither" for groups of people."""
     counts = [(word, list(stances.values()).count(word)) for word in ("for", "against", "mixed", "neither")]
     return ", ".join(f"{count} {word}" for word, count in counts if count)
 

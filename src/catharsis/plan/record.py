@@ -59,8 +59,13 @@ def number(value: float | None) -> float | None:
 
 
 def _size(size: EffectSize) -> dict[str, Any]:
-    return {"yi": number(size.yi), "vi": number(size.vi), "measure": size.measure, "route": size.route.name,
-            "formula": size.route.formula}  # fmt: skip
+    return {
+        "yi": number(size.yi),
+        "vi": number(size.vi),
+        "measure": size.measure,
+        "route": size.route.name,
+        "formula": size.route.formula,
+    }
 
 
 def _family(item: FamilyResult) -> dict[str, Any]:
@@ -84,7 +89,12 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
         "m": item.gate.m,
         "effects": len(item.effects),
         "people": item.effects.people,
-        "headline": {"school": item.gate.headline, "estimate": number(estimate), "low": number(low), "high": number(high)},
+        "headline": {
+            "school": item.gate.headline,
+            "estimate": number(estimate),
+            "low": number(low),
+            "high": number(high),
+        },
         "verdict": item.verdict,
         "standing": item.gate.standing,
         "withheld": [{"what": held.what, "why": held.why} for held in item.gate.withheld],
@@ -97,13 +107,18 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
         "robust": _robust(item),
         "bayes": _bayes(item),
         "published": [
-            {"cite": found.published.cite, "estimate": found.published.estimate,
-             "interval": list(found.published.interval) if found.published.interval else None, "method": found.method,
-             "ours": [number(found.estimate), number(found.low), number(found.high)], "gap": number(found.gap)}
+            {
+                "cite": found.published.cite,
+                "estimate": found.published.estimate,
+                "interval": list(found.published.interval) if found.published.interval else None,
+                "method": found.method,
+                "ours": [number(found.estimate), number(found.low), number(found.high)],
+                "gap": number(found.gap),
+            }
             for found in item.comparisons
         ],
         "notes": list(item.notes),
-    }  # fmt: skip
+    }
 
 
 def _fit(model: Fit) -> dict[str, Any]:
@@ -114,8 +129,13 @@ def _fit(model: Fit) -> dict[str, Any]:
         "test": model.test,
         "df": number(model.df),
         "coefficients": {
-            term: {"estimate": number(model.beta[i]), "se": number(se[i]), "low": number(low[i]), "high": number(high[i]),
-                   "p": number(float(model.pvalues.iloc[i]))}
+            term: {
+                "estimate": number(model.beta[i]),
+                "se": number(se[i]),
+                "low": number(low[i]),
+                "high": number(high[i]),
+                "p": number(float(model.pvalues.iloc[i])),
+            }
             for i, term in enumerate(model.design.terms)
         },
         "tau2": number(model.tau2),
@@ -126,7 +146,7 @@ def _fit(model: Fit) -> dict[str, Any]:
         "QM": _wald(model.QM),
         "llf": number(model.llf),
         "knapp_hartung": number(model.scale),
-    }  # fmt: skip
+    }
     if model.blocks.factors == ("effect",) and model.df_resid > 0:
         found["tau2_interval"] = [number(limit) for limit in model.confint_heterogeneity()]
     if model.blocks.p == 1:
@@ -145,7 +165,9 @@ def prediction_df(model: Fit) -> int:
 
 
 def _table(frame: Any) -> dict[str, Any]:
-    return {str(index): {str(name): number(float(value)) for name, value in row.items()} for index, row in frame.iterrows()}
+    return {
+        str(index): {str(name): number(float(value)) for name, value in row.items()} for index, row in frame.iterrows()
+    }
 
 
 def _wald(test: Wald) -> dict[str, Any]:
@@ -161,12 +183,17 @@ def _robust(item: SynthesisResult) -> dict[str, Any] | None:
         "type": item.robust.type,
         "clusters": item.robust.m,
         "coefficients": {
-            term: {"se": number(item.robust.se[i]), "df": number(item.robust.df[i]), "low": number(low[i]),
-                   "high": number(high[i]), "p_hidden": bool(item.robust.hide_p[i])}
+            term: {
+                "se": number(item.robust.se[i]),
+                "df": number(item.robust.df[i]),
+                "low": number(low[i]),
+                "high": number(high[i]),
+                "p_hidden": bool(item.robust.hide_p[i]),
+            }
             for i, term in enumerate(item.robust.terms)
         },
         "htz": _wald(item.robust.wald(chosen)),
-    }  # fmt: skip
+    }
 
 
 def _marginal(found: Marginal, sampled: bool) -> dict[str, Any]:
@@ -191,10 +218,15 @@ def posterior(found: Posterior) -> dict[str, Any]:
     if found.diagnostics:
         d = found.diagnostics
         data["diagnostics"] = {
-            "sampler": d.sampler, "rhat": number(round(d.rhat, 4)), "ess_bulk": number(round(d.ess_bulk)),
-            "ess_tail": number(round(d.ess_tail)), "divergences": d.divergences, "ebfmi": number(round(d.ebfmi, 3)),
-            "ok": d.ok, "problems": list(d.problems),
-        }  # fmt: skip
+            "sampler": d.sampler,
+            "rhat": number(round(d.rhat, 4)),
+            "ess_bulk": number(round(d.ess_bulk)),
+            "ess_tail": number(round(d.ess_tail)),
+            "divergences": d.divergences,
+            "ebfmi": number(round(d.ebfmi, 3)),
+            "ok": d.ok,
+            "problems": list(d.problems),
+        }
     else:
         data["log_evidence"] = number(found.log_evidence)
         data["quadrature_error"] = number(found.error)
@@ -210,11 +242,15 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
         "nuts": posterior(item.nuts) if item.nuts else None,
         "minus_reml": minus_reml(item),
         "engines": [
-            {"quantity": found.quantity, "exact": number(found.exact), "nuts": number(found.nuts),
-             "distance_in_mcse": number(round(found.distance, 3))}
+            {
+                "quantity": found.quantity,
+                "exact": number(found.exact),
+                "nuts": number(found.nuts),
+                "distance_in_mcse": number(round(found.distance, 3)),
+            }
             for found in item.agreement
         ],
-    }  # fmt: skip
+    }
 
 
 def minus_reml(item: SynthesisResult) -> dict[str, dict[str, float | None]] | None:
@@ -238,12 +274,22 @@ def _directions(item: DirectionsResult) -> dict[str, Any]:
         "groups": item.groups,
         "without_sign": list(item.unsigned),
         "cells": [
-            {"key": list(cell.key), "positive": cell.test.positive, "none": cell.test.none, "negative": cell.test.negative, "mixed": cell.test.mixed,
-             "p": number(cell.test.p), "p_holm": number(cell.holm), "share": number(cell.test.share),
-             "low": number(cell.test.low), "high": number(cell.test.high), "rows": [row.id for row in cell.rows]}
+            {
+                "key": list(cell.key),
+                "positive": cell.test.positive,
+                "none": cell.test.none,
+                "negative": cell.test.negative,
+                "mixed": cell.test.mixed,
+                "p": number(cell.test.p),
+                "p_holm": number(cell.holm),
+                "share": number(cell.test.share),
+                "low": number(cell.test.low),
+                "high": number(cell.test.high),
+                "rows": [row.id for row in cell.rows],
+            }
             for cell in item.cells
         ],
-    }  # fmt: skip
+    }
 
 
 def _claim(item: ClaimResult) -> dict[str, Any]:

@@ -79,11 +79,17 @@ def run_plan(plan: Plan, *, sample: bool, progress: Progress = lambda _: None) -
     directions = tuple(count_directions(plan, table, spec, i) for i, spec in enumerate(plan.file.directions))
     claims, _ = judge_claims(plan, table)
     return Results(
-        plan=plan, table=table, syntheses=tuple(syntheses), directions=directions, claims=claims,
+        plan=plan,
+        table=table,
+        syntheses=tuple(syntheses),
+        directions=directions,
+        claims=claims,
         families=tuple(_family(plan, table, key, syntheses, directions) for key in plan.dictionary.families),
-        sizes={row.id: _sizes(row, plan) for row in table}, warnings=checked.warnings, waived=checked.waived,
+        sizes={row.id: _sizes(row, plan) for row in table},
+        warnings=checked.warnings,
+        waived=checked.waived,
         input_hash=input_hash(plan, sample),
-    )  # fmt: skip
+    )
 
 
 # -- one synthesis ----------------------------------------------------------------------------------
@@ -95,7 +101,8 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     rows = select(plan, table, spec, path)
     effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
     notes = [*effects.notes]
-    model, robust, others = None, None, ()
+    model, robust = None, None
+    others: tuple[tuple[Alternative, Fit], ...] = ()
     single = effects.sizes[0] if len(effects) == 1 else None
     if len(effects) > 1:
         model = _frequentist(plan, spec, effects, path)
@@ -108,10 +115,24 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     k = len(effects) if model and model.blocks.factors != ("effect",) else effects.samples
     gate = gates.gate(k, effects.reports, coefficients, problems)
     result = SynthesisResult(
-        spec=spec, family=str(rows[0].get("family")) if rows else "", effects=effects, gate=gate, fit=model, single=single,
-        others=others, robust=robust, exact=exact, nuts=nuts, flat=flat, agreement=agreement, verdict=None,
-        caveats=_caveats(plan, effects.rows), comparisons=(), notes=tuple(notes), level=plan.file.level,
-    )  # fmt: skip
+        spec=spec,
+        family=str(rows[0].get("family")) if rows else "",
+        effects=effects,
+        gate=gate,
+        fit=model,
+        single=single,
+        others=others,
+        robust=robust,
+        exact=exact,
+        nuts=nuts,
+        flat=flat,
+        agreement=agreement,
+        verdict=None,
+        caveats=_caveats(plan, effects.rows),
+        comparisons=(),
+        notes=tuple(notes),
+        level=plan.file.level,
+    )
     return _judged(result)
 
 
@@ -134,7 +155,9 @@ def _compare(result: SynthesisResult, published: Published) -> Comparison:
     if chosen is None:
         return Comparison(published, *result.headline(), "one effect")
     low, high = chosen.interval()
-    return Comparison(published, float(chosen.beta[0]), float(low[0]), float(high[0]), f"{chosen.method}, {chosen.test}")
+    return Comparison(
+        published, float(chosen.beta[0]), float(low[0]), float(high[0]), f"{chosen.method}, {chosen.test}"
+    )
 
 
 def _formula(spec: Synthesis) -> str:
@@ -175,9 +198,15 @@ def _model_error(plan: Plan, path: tuple[str | int, ...], problem: ModelError) -
 def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> Fit:
     try:
         return fit(
-            _formula(spec), effects.frame(), random=_random(spec, effects), method=spec.method, test=spec.test,
-            level=plan.file.level, reference=_reference(spec), levels=_levels(plan),
-        )  # fmt: skip
+            _formula(spec),
+            effects.frame(),
+            random=_random(spec, effects),
+            method=spec.method,
+            test=spec.test,
+            level=plan.file.level,
+            reference=_reference(spec),
+            levels=_levels(plan),
+        )
     except ModelError as problem:
         raise _model_error(plan, path, problem) from None
 
@@ -213,8 +242,11 @@ def _bayesian(
     texts.pop("why", None)
     priors = Priors.parse(texts)
     shared = {
-        "random": random, "level": plan.file.level, "reference": _reference(spec), "levels": _levels(plan),
-    }  # fmt: skip
+        "random": random,
+        "level": plan.file.level,
+        "reference": _reference(spec),
+        "levels": _levels(plan),
+    }
     frame = effects.frame()
     exact = fit_bayes(_formula(spec), frame, priors=priors, **shared)  # type: ignore[arg-type]
     flat_priors = Priors(parse_prior("flat"), parse_prior("flat"), priors.tau)
@@ -223,9 +255,15 @@ def _bayesian(
         return exact, None, flat, ()
     bayes = plan.file.bayes
     nuts = fit_bayes(
-        _formula(spec), frame, priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed,
+        _formula(spec),
+        frame,
+        priors=priors,
+        engine="nuts",
+        draws=bayes.draws,
+        chains=bayes.chains,
+        seed=bayes.seed,
         **shared,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     return exact, nuts, flat, _agreement(exact, nuts)
 
 
@@ -245,7 +283,10 @@ def _sampler_problems(nuts: Posterior | None, agreement: Sequence[Agreement]) ->
     far = [item for item in agreement if item.distance > MAX_DISTANCE]
     return (
         *nuts.diagnostics.problems,
-        *(f"the engines differ by {item.distance:.1f} Monte Carlo standard errors in the {item.quantity}" for item in far),
+        *(
+            f"the engines differ by {item.distance:.1f} Monte Carlo standard errors in the {item.quantity}"
+            for item in far
+        ),
     )
 
 
@@ -272,13 +313,15 @@ def count_directions(plan: Plan, table: StudyTable, spec: Directions, position: 
     tests = []
     for rows in cells.values():
         cast = list(votes([row.get(spec.vote) for row in rows], [int(row.get("sign")) for row in rows]).values())
-        kinds = (cast.count(kind) for kind in ("positive", "negative", "none", "mixed"))
-        tests.append(sign_test(*kinds, level=plan.file.level))
+        positive, negative, none, mixed = (cast.count(kind) for kind in ("positive", "negative", "none", "mixed"))
+        tests.append(sign_test(positive, negative, none, mixed, plan.file.level))
     adjusted = holm([test.p for test in tests]) if tests else []
     return DirectionsResult(
         spec,
         str(selected[0].get("family")) if selected else "",
-        tuple(DirectionCell(key, tuple(cells[key]), test, p) for key, test, p in zip(cells, tests, adjusted, strict=True)),
+        tuple(
+            DirectionCell(key, tuple(cells[key]), test, p) for key, test, p in zip(cells, tests, adjusted, strict=True)
+        ),
         len({row.get(spec.vote) for row in signed}),
         tuple(row.id for row in selected if not row.has("sign")),
     )
@@ -303,7 +346,11 @@ def _order(plan: Plan, by: Sequence[str], key: tuple[str, ...]) -> tuple[tuple[i
 
 
 def _family(
-    plan: Plan, table: StudyTable, key: str, syntheses: Sequence[SynthesisResult], directions: Sequence[DirectionsResult]
+    plan: Plan,
+    table: StudyTable,
+    key: str,
+    syntheses: Sequence[SynthesisResult],
+    directions: Sequence[DirectionsResult],
 ) -> FamilyResult:
     family = plan.dictionary.families[key]
     rows = [row for row in table if row.get("family") == key]

@@ -12,8 +12,7 @@ from pydantic_core import PydanticCustomError
 from catharsis.errors import InputError, InputErrors
 from catharsis.references.bibtex import read_references
 from catharsis.references.library import Library
-from catharsis.studies.dictionary import Dictionary, Family, Moderator, Outcome, Strict
-from catharsis.studies.schema import Text
+from catharsis.studies.dictionary import Dictionary, Family, Moderator, Outcome, Strict, Text
 from catharsis.studies.validation import validate
 from catharsis.studies.yaml_source import YamlSource, read_yaml
 
@@ -23,7 +22,9 @@ Role = Literal["headline", "moderator", "secondary", "analogue", "context"]
 def _method(text: str) -> str:
     known = ("EE", "FE", "DL", "HE", "PM", "ML", "REML")
     if text not in known:
-        raise PydanticCustomError("method", '"{text}" is not a method', {"text": text, "fix": "use " + ", ".join(known)})
+        raise PydanticCustomError(
+            "method", '"{text}" is not a method', {"text": text, "fix": "use " + ", ".join(known)}
+        )
     return text
 
 
@@ -289,7 +290,9 @@ def read_plan(folder: str | Path) -> Plan:
     problems: list[InputError] = []
     dictionary, library, claims, claims_source = None, None, None, None
     try:
-        wanted = {key: source.data[key] for key in ("families", "outcomes", "moderators") if source.data.get(key) is not None}
+        wanted = {
+            key: source.data[key] for key in ("families", "outcomes", "moderators") if source.data.get(key) is not None
+        }
         dictionary = validate(Dictionary, source, wanted)
     except InputErrors as found:
         problems += found.problems
@@ -330,17 +333,17 @@ def _bibliography(folder: Path, file: AnalysisFile, source: YamlSource) -> Path:
 def _repeated(file: AnalysisFile, source: YamlSource) -> list[InputError]:
     seen: set[str] = set()
     problems = []
-    for kind, entries in (("syntheses", file.syntheses), ("directions", file.directions)):
-        for i, entry in enumerate(entries):
-            if entry.id in seen:
+    for kind, ids in (("syntheses", [s.id for s in file.syntheses]), ("directions", [d.id for d in file.directions])):
+        for i, key in enumerate(ids):
+            if key in seen:
                 problems.append(
                     InputError(
                         source.at((kind, i, "id")),
-                        f'the id "{entry.id}" stands twice',
+                        f'the id "{key}" stands twice',
                         "results and figures are named by it",
                         "give each synthesis an id of its own",
                         "duplicate-id",
                     )
                 )
-            seen.add(entry.id)
+            seen.add(key)
     return problems

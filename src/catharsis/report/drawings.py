@@ -27,34 +27,54 @@ def words_of(results: Results, family: str) -> Words:
     return results.plan.dictionary.families[family].words if family else Words()
 
 
-def words_of_effects(results: Results, result: SynthesisResult) -> Words:
-    """The words at the ends of an axis: the outcome's own; none on a scale without a point of no effect."""
+def ends(results: Results, result: SynthesisResult) -> tuple[str, str]:
+    """The words at the two ends of an axis; none on a scale without a point of no effect."""
     if not result.effects.rows or not math.isfinite(result.effects.measure.no_effect):
-        return Words(positive="", negative="", none="")
-    return results.plan.dictionary.words_of(str(result.effects.rows[0].get("outcome")))
+        return "", ""
+    words = results.plan.dictionary.words_of(str(result.effects.rows[0].get("outcome")))
+    return words.negative, words.positive
 
 
 def forest(results: Results, result: SynthesisResult) -> Sheet:
     """The forest plot of a synthesis."""
     lines = tuple(_lines(result))
-    words = words_of_effects(results, result)
+    left, right = ends(results, result)
     summaries: list[tuple[Line, str]] = []
     prediction = None
     if result.fit is not None and result.fit.blocks.p == 1:
         low, high = result.fit.interval()
-        summaries.append((Line(f"Average ({result.fit.method})", float(result.fit.beta[0]), float(low[0]), float(high[0])), "pool"))
+        summaries.append(
+            (Line(f"Average ({result.fit.method})", float(result.fit.beta[0]), float(low[0]), float(high[0])), "pool")
+        )
         new = result.fit.predict(pi_df=prediction_df(result.fit))
         if result.gate.heterogeneity and math.isfinite(new.pi_low):
             prediction = (new.pi_low, new.pi_high)
         if result.exact is not None and result.gate.bayes:
             mu = result.exact.mu
-            summaries.append((Line("Average (Bayes)", mu.mean if result.effects.measure.back == "none" else mu.median, mu.low, mu.high), "pool bayes"))
+            summaries.append(
+                (
+                    Line(
+                        "Average (Bayes)",
+                        mu.mean if result.effects.measure.back == "none" else mu.median,
+                        mu.low,
+                        mu.high,
+                    ),
+                    "pool bayes",
+                )
+            )
     return draw_forest(
         Forest(
-            result.spec.title, lines, tuple(summaries), prediction, f"a new {new_word(result)}", result.effects.measure,
-            result.effects.measure.back_label or unit_phrase(result), words.negative, words.positive,
+            result.spec.title,
+            lines,
+            tuple(summaries),
+            prediction,
+            f"a new {new_word(result)}",
+            result.effects.measure,
+            result.effects.measure.back_label or unit_phrase(result),
+            left,
+            right,
         )
-    )  # fmt: skip
+    )
 
 
 def _lines(result: SynthesisResult) -> list[Line]:
@@ -62,7 +82,9 @@ def _lines(result: SynthesisResult) -> list[Line]:
     weights = [1 / (size.vi + tau2) for size in result.effects.sizes]
     total = max(weights, default=1.0)
     found = []
-    for row, label, size, weight in zip(result.effects.rows, row_labels(result), result.effects.sizes, weights, strict=True):
+    for row, label, size, weight in zip(
+        result.effects.rows, row_labels(result), result.effects.sizes, weights, strict=True
+    ):
         reach = float(critical_value(result.level)) * size.vi**0.5
         n = row.get("n") or ((row.get("n1") or 0) + (row.get("n2") or 0)) or None
         found.append(Line(label, size.yi, size.yi - reach, size.yi + reach, weight / total, f"n {n:,}" if n else ""))
@@ -80,7 +102,11 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
         chosen = [i for i, row in enumerate(result.effects.rows) if str(row.get(factor)) == level]
         people = [float(result.effects.rows[i].get("n") or 1) for i in chosen]
         effects = tuple(
-            (result.effects.sizes[i].yi, n, f"{row_labels(result)[i]}: {value(result.effects.measure, result.effects.sizes[i].yi)} (n = {n:g})")
+            (
+                result.effects.sizes[i].yi,
+                n,
+                f"{row_labels(result)[i]}: {value(result.effects.measure, result.effects.sizes[i].yi)} (n = {n:g})",
+            )
             for i, n in zip(chosen, people, strict=True)
         )
         mean = means.loc[level]
@@ -90,14 +116,25 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
         else:
             text, note = "reference", ""
         levels.append(
-            Level(labels.get(f"{factor}={level}", level), f"n = {sum(people):,.0f}", effects,
-                  float(mean["estimate"]), float(mean["low"]), float(mean["high"]), text, note)
-        )  # fmt: skip
-    words = words_of_effects(results, result)
+            Level(
+                labels.get(f"{factor}={level}", level),
+                f"n = {sum(people):,.0f}",
+                effects,
+                float(mean["estimate"]),
+                float(mean["low"]),
+                float(mean["high"]),
+                text,
+                note,
+            )
+        )
+    left, right = ends(results, result)
     return draw_moderator(
-        result.spec.title, tuple(levels), result.effects.measure, f"against {levels[0].label}",
-        (words.negative, words.positive, unit_phrase(result)),
-    )  # fmt: skip
+        result.spec.title,
+        tuple(levels),
+        result.effects.measure,
+        f"against {levels[0].label}",
+        (left, right, unit_phrase(result)),
+    )
 
 
 def directions(results: Results, found: DirectionsResult, labels: dict[str, str]) -> Sheet:
@@ -113,7 +150,8 @@ def directions(results: Results, found: DirectionsResult, labels: dict[str, str]
 def _marks(cell: DirectionCell, vote: str) -> tuple[tuple[Vote, str], ...]:
     cast = votes([str(row.get(vote)) for row in cell.rows], [int(row.get("sign")) for row in cell.rows])
     return tuple(
-        (sign, f"{group}: " + ", ".join(row.id for row in cell.rows if str(row.get(vote)) == group)) for group, sign in cast.items()
+        (sign, f"{group}: " + ", ".join(row.id for row in cell.rows if str(row.get(vote)) == group))
+        for group, sign in cast.items()
     )
 
 
@@ -124,10 +162,14 @@ def evidence_map(results: Results) -> Sheet:
         for item in results.families
         for side in ("direct", "indirect")
     ]
-    columns = [("estimate", "estimates"), ("counts", "counts"), ("bounds", "verdicts"), ("direction", "directions"), ("none", "nothing usable")]
-    counts = {
-        (f"{item.key}|{side}", kind): n for item in results.families for (side, kind), n in item.kinds.items()
-    }
+    columns = [
+        ("estimate", "estimates"),
+        ("counts", "counts"),
+        ("bounds", "verdicts"),
+        ("direction", "directions"),
+        ("none", "nothing usable"),
+    ]
+    counts = {(f"{item.key}|{side}", kind): n for item in results.families for (side, kind), n in item.kinds.items()}
     if not any(key.endswith("|indirect") for key, _ in counts):
         rows = [(key, label.removesuffix(", direct")) for key, label in rows if key.endswith("|direct")]
     return draw_evidence_map(rows, columns, counts)
@@ -162,23 +204,41 @@ def _axis(sheet: Sheet, values: Sequence[float], result: SynthesisResult, bottom
 def _estimate_card(results: Results, result: SynthesisResult) -> Sheet:
     estimate, low, high = result.headline()
     lines = sorted(_lines(result), key=lambda line: -line.weight)[:12]
-    new = result.fit.predict(pi_df=prediction_df(result.fit)) if result.fit is not None and result.fit.blocks.p == 1 else None
-    pi = (new.pi_low, new.pi_high) if new is not None and result.gate.heterogeneity and math.isfinite(new.pi_low) else None
+    new = (
+        result.fit.predict(pi_df=prediction_df(result.fit))
+        if result.fit is not None and result.fit.blocks.p == 1
+        else None
+    )
+    pi = (
+        (new.pi_low, new.pi_high)
+        if new is not None and result.gate.heterogeneity and math.isfinite(new.pi_low)
+        else None
+    )
     measure = result.effects.measure
-    sheet = Sheet(CARD_WIDTH, CARD_HEIGHT, f"{result.spec.title}: {value(measure, estimate)}, {value(measure, low)} to {value(measure, high)}")
+    sheet = Sheet(
+        CARD_WIDTH,
+        CARD_HEIGHT,
+        f"{result.spec.title}: {value(measure, estimate)}, {value(measure, low)} to {value(measure, high)}",
+    )
     axis = _axis(sheet, [v for line in lines for v in (line.low, line.high)] + [low, high, *(pi or ())], result, 88)
     step = min(9.0, 56 / max(len(lines), 1))
     for i, line in enumerate(lines):
         y = 16 + step * i
         sheet.line(axis.x(line.low), y, axis.x(line.high), y, "ci")
-        sheet.circle(axis.x(line.estimate), y, 2 + 2 * float(np.sqrt(line.weight)), "dot", f"{line.label}: {value(measure, line.estimate)}, {line.note}")
+        sheet.circle(
+            axis.x(line.estimate),
+            y,
+            2 + 2 * float(np.sqrt(line.weight)),
+            "dot",
+            f"{line.label}: {value(measure, line.estimate)}, {line.note}",
+        )
     if result.fit is not None:
         if pi:
             sheet.line(axis.x(pi[0]), 76, axis.x(pi[1]), 76, "pi")
         sheet.diamond(axis.x(low), axis.x(estimate), axis.x(high), 76, "pool")
-    words = words_of_effects(results, result)
-    sheet.text(14, 121, f"◀ {words.negative}", "axis")
-    sheet.text(CARD_WIDTH - 14, 121, f"{words.positive} ▶", "axis", "end")
+    left, right = ends(results, result)
+    sheet.text(14, 121, f"◀ {left}" if left else "", "axis")
+    sheet.text(CARD_WIDTH - 14, 121, f"{right} ▶" if right else "", "axis", "end")
     sheet.text(CARD_WIDTH / 2, 121, f"line: a new {new_word(result)}" if pi else "", "axis", "middle")
     return sheet
 
@@ -206,5 +266,3 @@ def _directions_card(results: Results, found: DirectionsResult, labels: dict[str
     drawn = tuple(Votes(label, tuple(cast)) for label, cast in list(rows.items())[:5])
     sheet = draw_directions(found.spec.title, drawn, (words.positive, words.none, words.negative), CARD_WIDTH)
     return sheet
-
-

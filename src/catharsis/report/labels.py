@@ -13,7 +13,7 @@ from catharsis.studies.table import Row
 
 
 def level_labels(results: Results) -> dict[str, str]:
-    """ "moderator=level" and "outcome=key" to their labels."""
+    """Maps "moderator=level" and "outcome=key" to their labels."""
     found = {
         f"{name}={level}": label
         for name, moderator in results.plan.dictionary.moderators.items()
@@ -35,7 +35,9 @@ def row_labels(result: SynthesisResult) -> list[str]:
 def _unique(labels: Sequence[str], rows: Sequence[Row]) -> list[str]:
     repeated = {label for label, count in Counter(labels).items() if count > 1}
     return [
-        label if label not in repeated else f"{label}, {row.get('social_response') or row.get('sample')}"
+        label
+        if label not in repeated
+        else f"{label}, {row.get('social_response') or row.get('sample')}"
         if len({r.get("sample") for r, other in zip(rows, labels, strict=True) if other == label}) > 1
         else f"{label} ({row.id})"
         for label, row in zip(labels, rows, strict=True)

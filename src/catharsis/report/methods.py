@@ -12,14 +12,21 @@ from catharsis.report.numbers import count, listing
 from catharsis.report.prose import METHODS
 
 METHOD_SOURCES = {
-    "REML": ("viechtbauer2005",), "ML": ("hardy1996",), "DL": ("dersimonian1986",), "HE": ("hedges1983",), "PM": ("paule1982",),
-    "EE": (), "FE": (),
-}  # fmt: skip
+    "REML": ("viechtbauer2005",),
+    "ML": ("hardy1996",),
+    "DL": ("dersimonian1986",),
+    "HE": ("hedges1983",),
+    "PM": ("paule1982",),
+    "EE": (),
+    "FE": (),
+}
 TEST_SOURCES = {"knha": ("knapp2003", "sidik2002"), "adhoc": ("roever2015", "knapp2003"), "z": (), "t": ()}
 TEST_WORDS = {
-    "knha": "the Knapp-Hartung adjustment", "adhoc": "the Knapp-Hartung adjustment truncated at 1",
-    "z": "normal quantiles", "t": "t quantiles",
-}  # fmt: skip
+    "knha": "the Knapp-Hartung adjustment",
+    "adhoc": "the Knapp-Hartung adjustment truncated at 1",
+    "z": "normal quantiles",
+    "t": "t quantiles",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,10 @@ def methods(results: Results) -> list[Paragraph]:
         *_bayes(results),
         *_directions(results),
         Paragraph(
-            "What may be said is decided by rules on the number of independent samples (k) and reports (m): no pooling below "
-            "two samples, no statement about heterogeneity below five, funnel plots from five and their tests from ten, one "
+            "What may be said is decided by rules on the number of independent samples (k) and reports (m): no "
+            "pooling below "
+            "two samples, no statement about heterogeneity below five, funnel plots from five and their tests from "
+            "ten, one "
             "moderator coefficient per ten samples; what is withheld is listed with its reason.",
             ("inthout2014", "sterne2011", "page2021"),
         ),
@@ -63,8 +72,10 @@ def _evidence(results: Results) -> Paragraph:
     kinds = Counter(str(row.get("kind")) for row in results.table)
     told = listing([f"{n} {name}" for name, n in kinds.most_common()])
     return Paragraph(
-        f"The table holds {count(len(results.table), 'effect')} from {count(len({r.get('cite') for r in results.table}), 'work')}. "
-        f"By kind of evidence: {told}. No kind is turned into another: estimates and counts are pooled, directions are counted, "
+        f"The table holds {count(len(results.table), 'effect')} from "
+        f"{count(len({r.get('cite') for r in results.table}), 'work')}. "
+        f"By kind of evidence: {told}. No kind is turned into another: estimates and counts are pooled, directions "
+        "are counted, "
         "and analogues are never pooled with direct evidence. Rows that hold the same people enter a synthesis once."
     )
 
@@ -77,8 +88,14 @@ def _effect_sizes(results: Results) -> Paragraph:
         routes.update(result.effects.routes())
         keys |= {known[name].source for name in result.effects.routes() if name != "yi and vi"}
     told = listing([f"{name} ({n})" for name, n in routes.most_common()])
-    corrected = any(result.effects.measure.corrects and result.spec.correct for result in results.syntheses if len(result.effects))
-    text = f"Effect sizes were computed from {told}; the numbers in parentheses count effects over all syntheses." if routes else ""
+    corrected = any(
+        result.effects.measure.corrects and result.spec.correct for result in results.syntheses if len(result.effects)
+    )
+    text = (
+        f"Effect sizes were computed from {told}; the numbers in parentheses count effects over all syntheses."
+        if routes
+        else ""
+    )
     if corrected:
         text += " Standardised effects carry the exact small-sample correction."
         keys.add("hedges1981")
@@ -91,10 +108,13 @@ def _frequentist(results: Results) -> list[Paragraph]:
         return []
     used = list(dict.fromkeys(model.method for model in fits))
     tests = list(dict.fromkeys(model.test for model in fits))
-    keys = [key for method in used for key in METHOD_SOURCES[method]] + [key for test in tests for key in TEST_SOURCES[test]]
+    keys = [key for method in used for key in METHOD_SOURCES[method]] + [
+        key for test in tests for key in TEST_SOURCES[test]
+    ]
     text = (
         f"Random-effects models were fitted by {listing([METHODS[m] for m in used])}, with intervals by "
-        f"{listing([TEST_WORDS[t] for t in tests])}. Heterogeneity is given as τ with its Q-profile interval, I² and Cochran's Q; "
+        f"{listing([TEST_WORDS[t] for t in tests])}. Heterogeneity is given as τ with its Q-profile interval, I² "
+        "and Cochran's Q; "
         "prediction intervals use t with k − p − 1 degrees of freedom."
     )
     keys += ["viechtbauer2007", "higgins2002", "cochran1954", "higgins2009"]
@@ -115,7 +135,8 @@ def _robust(results: Results) -> list[Paragraph]:
         return []
     return [
         Paragraph(
-            "Beside the model-based intervals stand cluster-robust ones (CR2) with Satterthwaite degrees of freedom, and the "
+            "Beside the model-based intervals stand cluster-robust ones (CR2) with Satterthwaite degrees of "
+            "freedom, and the "
             "HTZ test of several coefficients; where the degrees of freedom fall below 4, p values are not shown.",
             ("bell2002", "tipton2015a", "tipton2015b", "pustejovsky2018"),
         )
@@ -126,7 +147,8 @@ def _bayes(results: Results) -> list[Paragraph]:
     if not any(result.exact for result in results.syntheses):
         return []
     text = (
-        "The same models were fitted in a Bayesian way: coefficients integrated analytically and τ by Gauss-Legendre quadrature, "
+        "The same models were fitted in a Bayesian way: coefficients integrated analytically and τ by "
+        "Gauss-Legendre quadrature, "
         "refined until the marginal likelihood was stable. "
     )
     keys = ["roever2020"]
@@ -144,9 +166,12 @@ def _bayes(results: Results) -> list[Paragraph]:
         bayes = results.plan.file.bayes
         found.append(
             Paragraph(
-                f"As a check, each model was also sampled with NUTS (PyMC model, non-centred, {sampler}; {bayes.chains} chains of "
-                f"{bayes.draws:,} draws, seed {bayes.seed}). R-hat below 1.01, effective sample sizes of at least 400, no "
-                "divergence, and agreement with the quadrature within 4 Monte Carlo standard errors are required before a "
+                f"As a check, each model was also sampled with NUTS (PyMC model, non-centred, {sampler}; "
+                f"{bayes.chains} chains of "
+                f"{bayes.draws:,} draws, seed {bayes.seed}). R-hat below 1.01, effective sample sizes of at least "
+                "400, no "
+                "divergence, and agreement with the quadrature within 4 Monte Carlo standard errors are required "
+                "before a "
                 "Bayesian statement is made.",
                 ("abrilpla2023", "hoffman2014", "kumar2019", "vehtari2021"),
             )
@@ -159,11 +184,11 @@ def _directions(results: Results) -> list[Paragraph]:
         return []
     return [
         Paragraph(
-            "Directions without sizes were counted: one vote per group of people in each setting (opposite signs of one group "
-            "cancel), zeros reported, exact sign tests of the decided votes with Holm's correction over the settings of one "
+            "Directions without sizes were counted: one vote per group of people in each setting (opposite signs "
+            "of one group "
+            "cancel), zeros reported, exact sign tests of the decided votes with Holm's correction over the "
+            "settings of one "
             "count.",
             ("bushman2009", "boon2021"),
         )
     ]
-
-

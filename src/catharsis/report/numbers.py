@@ -46,7 +46,7 @@ def bracket(low: float, high: float, digits: int = 2) -> str:
 
 
 def p_value(p: float) -> str:
-    """p as APA prints it.
+    """The p value as APA prints it.
 
     Examples
     --------

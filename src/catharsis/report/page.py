@@ -15,7 +15,13 @@ from catharsis.report.methods import methods
 from catharsis.report.numbers import count, listing, number, p_value
 from catharsis.studies.table import Row
 
-ROLE_WORDS = {"headline": "headline", "moderator": "moderator", "secondary": "", "analogue": "analogue", "context": "variant"}
+ROLE_WORDS = {
+    "headline": "headline",
+    "moderator": "moderator",
+    "secondary": "",
+    "analogue": "analogue",
+    "context": "variant",
+}
 
 
 def page(results: Results) -> str:
@@ -65,17 +71,21 @@ def content(results: Results) -> dict[str, Any]:
         "human": _human(results),
         "limits": list(file.human.limits),
         "warnings": [str(problem) for problem in results.warnings],
-        "waived": [f"{row.id}: {waiver.rule}, {waiver.reason} ({waiver.by}, {waiver.date})" for row, waiver in results.waived],
+        "waived": [
+            f"{row.id}: {waiver.rule}, {waiver.reason} ({waiver.by}, {waiver.date})" for row, waiver in results.waived
+        ],
         "version": __version__,
         "hash": results.input_hash,
         "name": results.plan.name,
     }
-    return {**body, "references": [(key, Markup(text)) for key, text in cites.apa()]}  # noqa: S704 - citation.format_apa escapes
+    return {**body, "references": [(key, Markup(text)) for key, text in cites.apa()]}  # format_apa escapes
 
 
 def included(results: Results) -> frozenset[str]:
     """Works with at least one row of usable evidence: they are cited and starred."""
-    return frozenset(str(row.get("cite")) for row in results.table if row.get("kind") != "none" and not row.has("exclude"))
+    return frozenset(
+        str(row.get("cite")) for row in results.table if row.get("kind") != "none" and not row.has("exclude")
+    )
 
 
 def _cited(origin: Any, cites: Citations) -> tuple[str, str] | None:
@@ -86,7 +96,11 @@ def _strip(results: Results, status: str, why: str) -> list[tuple[str, str, str]
     """(before, strong, after) of each item of the status strip."""
     works = len({row.get("cite") for row in results.table})
     checks = "passed" if not results.warnings else f"passed, {count(len(results.warnings), 'warning')}"
-    strip = [("", f"{works:,}", f" works, {count(len(results.table), 'effect')}"), ("checks ", checks, ""), ("status ", status, f": {why}")]
+    strip = [
+        ("", f"{works:,}", f" works, {count(len(results.table), 'effect')}"),
+        ("checks ", checks, ""),
+        ("status ", status, f": {why}"),
+    ]
     date = results.plan.file.evidence_to
     return [("evidence to ", _date(date), ""), *strip] if date else strip
 
@@ -110,7 +124,11 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
             (prose.basis_sentence(item.headline), "why"),
         ]
         one = item.headline.gate.one_study or item.headline.gate.k == 1
-        standing = f"rests on one {item.headline.spec.sites.report}" if one else f"rests on {count(item.headline.gate.m, 'report')}"
+        standing = (
+            f"rests on one {item.headline.spec.sites.report}"
+            if one
+            else f"rests on {count(item.headline.gate.m, 'report')}"
+        )
     elif item.state == "gap":
         paragraphs.append((prose.gap_sentence(results, item), ""))
     words = drawings.words_of(results, item.key)
@@ -126,10 +144,15 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
     paragraphs += [(prose.analogue_sentence(found), "why") for found in item.analogues[:1]]
     certainty = results.plan.file.human.certainty.get(item.key)
     return {
-        "label": item.family.label, "question": item.family.question, "sentence": item.sentence,
-        "figure": drawings.card(results, item, labels).svg(), "paragraphs": paragraphs, "standing": standing,
-        "certainty": certainty or "certainty (GRADE): not yet rated by a person", "key": item.key,
-    }  # fmt: skip
+        "label": item.family.label,
+        "question": item.family.question,
+        "sentence": item.sentence,
+        "figure": drawings.card(results, item, labels).svg(),
+        "paragraphs": paragraphs,
+        "standing": standing,
+        "certainty": certainty or "certainty (GRADE): not yet rated by a person",
+        "key": item.key,
+    }
 
 
 def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, Any] | None:
@@ -143,10 +166,14 @@ def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, An
                 if other.spec.role == "moderator" and other is not result and len(other.effects)
             ]
             return {
-                "title": result.spec.title, "sentence": prose.moderator_sentence(result, labels), "also": also,
+                "title": result.spec.title,
+                "sentence": prose.moderator_sentence(result, labels),
+                "also": also,
                 "watched": prose.watched_sentences(results, result, labels),
-                "basis": prose.basis_sentence(result), "figure": figure.svg() if figure else "", "id": result.spec.id,
-            }  # fmt: skip
+                "basis": prose.basis_sentence(result),
+                "figure": figure.svg() if figure else "",
+                "id": result.spec.id,
+            }
     return None
 
 
@@ -179,7 +206,11 @@ def _synthesis(results: Results, result: SynthesisResult, labels: dict[str, str]
 def _kicker(result: SynthesisResult) -> str:
     """Role and standing, e.g. "headline · one report, 5 countries"."""
     gate = result.gate
-    many = f"one {result.spec.sites.report}, {prose.site_phrase(result)}" if gate.one_study else f"k = {gate.k}, m = {gate.m}"
+    many = (
+        f"one {result.spec.sites.report}, {prose.site_phrase(result)}"
+        if gate.one_study
+        else f"k = {gate.k}, m = {gate.m}"
+    )
     return " · ".join(part for part in (ROLE_WORDS[result.spec.role], many) if part)
 
 
@@ -192,17 +223,29 @@ def _schools(result: SynthesisResult) -> list[dict[str, str]]:
     for model in (result.fit, *(model for _, model in result.others)):
         low, high = model.interval()
         rows.append(
-            {"school": f"{model.method}, {prose.TESTS[model.test]}", "estimate": prose.value(measure, float(model.beta[0])),
-             "interval": prose.limits(measure, float(low[0]), float(high[0])), "tau": number(model.tau)}
-        )  # fmt: skip
-    for name, post in (("Bayes, quadrature", result.exact), ("Bayes, flat prior on the average", result.flat), ("Bayes, NUTS", result.nuts)):
+            {
+                "school": f"{model.method}, {prose.TESTS[model.test]}",
+                "estimate": prose.value(measure, float(model.beta[0])),
+                "interval": prose.limits(measure, float(low[0]), float(high[0])),
+                "tau": number(model.tau),
+            }
+        )
+    for name, post in (
+        ("Bayes, quadrature", result.exact),
+        ("Bayes, flat prior on the average", result.flat),
+        ("Bayes, NUTS", result.nuts),
+    ):
         if post is not None and result.gate.bayes:
             mu = post.mu
             centre = mu.mean if measure.back == "none" else mu.median
             rows.append(
-                {"school": name, "estimate": prose.value(measure, centre), "interval": prose.limits(measure, mu.low, mu.high),
-                 "tau": number(post.tau.median)}
-            )  # fmt: skip
+                {
+                    "school": name,
+                    "estimate": prose.value(measure, centre),
+                    "interval": prose.limits(measure, mu.low, mu.high),
+                    "tau": number(post.tau.median),
+                }
+            )
     return rows
 
 
@@ -211,12 +254,17 @@ def _synthesis_rows(result: SynthesisResult, cites: Citations) -> list[dict[str,
     measure = result.effects.measure
     return [
         {
-            "label": label, "cite": cites.label(str(row.get("cite"))), "key": str(row.get("cite")),
-            "yi": number(size.yi, 3), "se": number(size.vi**0.5, 3), "route": size.route.name, "formula": size.route.formula,
+            "label": label,
+            "cite": cites.label(str(row.get("cite"))),
+            "key": str(row.get("cite")),
+            "yi": number(size.yi, 3),
+            "se": number(size.vi**0.5, 3),
+            "route": size.route.name,
+            "formula": size.route.formula,
             "shrunken": prose.value(measure, studies[row.id].mean) if row.id in studies else "",
         }
         for row, label, size in zip(result.effects.rows, row_labels(result), result.effects.sizes, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _directions(results: Results, found: DirectionsResult, labels: dict[str, str], cites: Citations) -> dict[str, Any]:
@@ -232,14 +280,18 @@ def _directions(results: Results, found: DirectionsResult, labels: dict[str, str
         "without": listing(list(found.unsigned)),
         "cells": [
             {
-                "label": label, "positive": cell.test.positive, "none": cell.test.none,
-                "negative": cell.test.negative, "mixed": cell.test.mixed, "p": p_value(cell.test.p) if cell.test.decided else "no decided vote",
+                "label": label,
+                "positive": cell.test.positive,
+                "none": cell.test.none,
+                "negative": cell.test.negative,
+                "mixed": cell.test.mixed,
+                "p": p_value(cell.test.p) if cell.test.decided else "no decided vote",
                 "holm": p_value(cell.holm) if cell.test.decided else "",
                 "works": "; ".join(sorted({cites.label(str(row.get("cite"))) for row in cell.rows})),
             }
             for label, cell in zip(prose.cell_labels(found, labels), found.cells, strict=True)
         ],
-    }  # fmt: skip
+    }
 
 
 def _claims(results: Results, cites: Citations) -> list[dict[str, Any]]:
@@ -266,7 +318,9 @@ def _claim(item: ClaimResult, cites: Citations) -> dict[str, Any]:
         "verdict": item.verdict,
         "gap": not item.direct,
         "note": item.claim.note,
-        "rows": f"{count(len(item.speaking), 'row')}, {len(item.context)} as context" if item.context else count(len(item.speaking), "row"),
+        "rows": f"{count(len(item.speaking), 'row')}, {len(item.context)} as context"
+        if item.context
+        else count(len(item.speaking), "row"),
         "unknown": listing(list(item.unknown)),
     }
 
@@ -285,14 +339,25 @@ def _effect(results: Results, row: Row, labels: dict[str, str], cites: Citations
     ]
     n = row.get("n") or (f"{row.get('n1')} + {row.get('n2')}" if row.has("n1", "n2") else "")
     return {
-        "id": row.id, "study": row.get("study"), "key": row.get("cite"), "cite": cites.label(str(row.get("cite"))),
-        "family": results.plan.dictionary.families[str(row.get("family"))].label, "measured": row.get("measured"),
-        "context": ", ".join(moderators), "evidence": "direct" if row.get("evidence", "direct") == "direct" else "analogue",
-        "kind": row.get("kind"), "n": n, "size": f"{number(size.yi, 3)} (SE {number(size.vi**0.5, 3)})" if size else told,
-        "route": size.route.name if size else "", "source": ", ".join(str(row.get(f"source_{c}")) for c in ("kind", "where") if row.has(f"source_{c}")),
-        "checked": {True: "yes", False: "no"}.get(row.get("source_checked"), ""), "confidence": row.get("source_confidence", ""),
-        "note": row.get("note", ""), "excluded": row.get("exclude", ""), "at": str(row.at),
-    }  # fmt: skip
+        "id": row.id,
+        "study": row.get("study"),
+        "key": row.get("cite"),
+        "cite": cites.label(str(row.get("cite"))),
+        "family": results.plan.dictionary.families[str(row.get("family"))].label,
+        "measured": row.get("measured"),
+        "context": ", ".join(moderators),
+        "evidence": "direct" if row.get("evidence", "direct") == "direct" else "analogue",
+        "kind": row.get("kind"),
+        "n": n,
+        "size": f"{number(size.yi, 3)} (SE {number(size.vi**0.5, 3)})" if size else told,
+        "route": size.route.name if size else "",
+        "source": ", ".join(str(row.get(f"source_{c}")) for c in ("kind", "where") if row.has(f"source_{c}")),
+        "checked": {True: "yes", False: "no"}.get(row.get("source_checked"), ""),
+        "confidence": row.get("source_confidence", ""),
+        "note": row.get("note", ""),
+        "excluded": row.get("exclude", ""),
+        "at": str(row.at),
+    }
 
 
 def _human(results: Results) -> list[tuple[str, str]]:

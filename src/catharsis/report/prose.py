@@ -10,9 +10,20 @@ from catharsis.effects.measures import Measure
 from catharsis.models.fit import Fit, Wald
 from catharsis.plan.record import minus_reml, prediction_df
 from catharsis.plan.results import DirectionsResult, FamilyResult, Results, SynthesisResult
-from catharsis.report.numbers import MINUS, bracket, capital, count, interval, listing, number, p_value
+from catharsis.report.numbers import bracket, capital, count, interval, listing, number, p_value
 
-SYMBOLS = {"MC": "M", "MD": "MD", "SMD": "g", "SMCC": "g", "ZCOR": "r", "COR": "r", "RR": "RR", "OR": "OR", "RD": "RD", "PLO": "share"}
+SYMBOLS = {
+    "MC": "M",
+    "MD": "MD",
+    "SMD": "g",
+    "SMCC": "g",
+    "ZCOR": "r",
+    "COR": "r",
+    "RR": "RR",
+    "OR": "OR",
+    "RD": "RD",
+    "PLO": "share",
+}
 TESTS = {
     "z": "normal intervals",
     "t": "t intervals",
@@ -20,9 +31,14 @@ TESTS = {
     "adhoc": "modified Knapp-Hartung intervals, never narrower than the normal ones",
 }
 METHODS = {
-    "REML": "restricted maximum likelihood", "ML": "maximum likelihood", "DL": "DerSimonian-Laird", "HE": "Hedges",
-    "PM": "Paule-Mandel", "EE": "equal effects", "FE": "equal effects",
-}  # fmt: skip
+    "REML": "restricted maximum likelihood",
+    "ML": "maximum likelihood",
+    "DL": "DerSimonian-Laird",
+    "HE": "Hedges",
+    "PM": "Paule-Mandel",
+    "EE": "equal effects",
+    "FE": "equal effects",
+}
 
 
 # -- one value on the reader's scale ----------------------------------------------------------------
@@ -46,13 +62,17 @@ def unit_phrase(result: SynthesisResult) -> str:
     if effects.scale == "raw" and effects.rows:
         return effects.unit
     return {
-        "standardised": "standard deviations", "correlation": "(correlation)", "PLO": "", "RR": "(risk ratio)",
-        "OR": "(odds ratio)", "RD": "(risk difference)",
-    }.get(effects.scale, "")  # fmt: skip
+        "standardised": "standard deviations",
+        "correlation": "(correlation)",
+        "PLO": "",
+        "RR": "(risk ratio)",
+        "OR": "(odds ratio)",
+        "RD": "(risk difference)",
+    }.get(effects.scale, "")
 
 
 def scale_phrase(results: Results, result: SynthesisResult) -> str:
-    """ "points on a scale from −3 to +3" for an instrument with a range."""
+    """Gives "points on a scale from −3 to +3" for an instrument with a range."""
     if result.effects.scale == "raw" and result.effects.rows:
         outcome = results.plan.dictionary.outcomes[str(result.effects.rows[0].get("outcome"))]
         if outcome.range:
@@ -62,7 +82,7 @@ def scale_phrase(results: Results, result: SynthesisResult) -> str:
 
 
 def sites(result: SynthesisResult, n: int | None = None) -> str:
-    """ "5 countries", in the synthesis' own words."""
+    """Gives "5 countries", in the synthesis' own words."""
     n = result.gate.k if n is None else n
     return count(n, result.spec.sites.one, result.spec.sites.many)
 
@@ -89,7 +109,7 @@ def _study(result: SynthesisResult) -> str:
 
 
 def site_phrase(result: SynthesisResult) -> str:
-    """ "20 cells in 5 countries" where a random factor groups the sites, "5 countries" elsewhere."""
+    """Gives "20 cells in 5 countries" where a random factor groups the sites, "5 countries" elsewhere."""
     text = sites(result)
     model, groups = result.fit, result.spec.sites.groups
     if model is None or not model.codes or groups is None:
@@ -114,7 +134,10 @@ def headline_sentence(results: Results, result: SynthesisResult) -> str:
 
 def new_word(result: SynthesisResult) -> str:
     """What a prediction is for: a new site within one report, or a new study."""
-    return result.spec.sites.one if result.gate.new == "site" else "study"
+    if result.gate.new == "study":
+        return "study"
+    grouped = result.fit is not None and bool(result.fit.codes) and result.spec.sites.groups is not None
+    return result.spec.sites.groups[0] if grouped and result.spec.sites.groups else result.spec.sites.one
 
 
 def basis_sentence(result: SynthesisResult) -> str:
@@ -230,7 +253,11 @@ def what_would_help(results: Results) -> list[str]:
     for result in results.syntheses:
         if result.spec.role == "headline":
             found += [caveat.caveat.would_help for caveat in result.caveats if caveat.caveat.would_help]
-    rows = [row for row in results.table if row.get("evidence", "direct") == "direct" and row.get("kind") in ("bounds", "direction")]
+    rows = [
+        row
+        for row in results.table
+        if row.get("evidence", "direct") == "direct" and row.get("kind") in ("bounds", "direction")
+    ]
     if rows:
         works = len({row.get("cite") for row in rows})
         found.append(
@@ -244,7 +271,7 @@ def what_would_help(results: Results) -> list[str]:
 
 
 def coefficient(model: Fit, i: int, measure: Measure, symbol: str) -> str:
-    """ "b = 0.13, 95% CI [−0.05, 0.31], z = 1.39, p = .164" for one coefficient."""
+    """Gives "b = 0.13, 95% CI [−0.05, 0.31], z = 1.39, p = .164" for one coefficient."""
     low, high = (float(side[i]) for side in model.interval())
     shown = [float(measure.to_reader(x)) for x in (float(model.beta[i]), low, high)]
     statistic = float(model.beta[i] / model.se[i]) if model.se[i] > 0 else math.inf
@@ -257,7 +284,7 @@ def coefficient(model: Fit, i: int, measure: Measure, symbol: str) -> str:
 
 
 def wald(test: Wald, name: str) -> str:
-    """ "QM(3) = 4.87, p = .181" or "F(3, 16) = ..."."""
+    """Gives "QM(3) = 4.87, p = .181" or "F(3, 16) = ..."."""
     if math.isfinite(test.df2):
         return f"F({test.df1:g}, {test.df2:.3g}) = {number(test.statistic)}, {p_value(test.p)}"
     return f"{name}({test.df1:g}) = {number(test.statistic)}, {p_value(test.p)}"
@@ -276,8 +303,12 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
             f"{100 * result.level:g}% CI {bracket(shown[1], shown[2])} ({result.single.route.name})."
         ]
     gate = result.gate
-    rest = f"{site_phrase(result)}, one {result.spec.sites.report} (m = 1)" if gate.one_study else f"{sites(result)}, {count(gate.m, 'report')}"
-    random = f", random {listing([f for f in model.blocks.factors])}" if model.blocks.factors != ("effect",) else ""
+    rest = (
+        f"{site_phrase(result)}, one {result.spec.sites.report} (m = 1)"
+        if gate.one_study
+        else f"{sites(result)}, {count(gate.m, 'report')}"
+    )
+    random = f", random {listing(list(model.blocks.factors))}" if model.blocks.factors != ("effect",) else ""
     found = [f"k = {gate.k}: {rest}{random}. {capital(METHODS[model.method])}, {TESTS[model.test]}."]
     if model.blocks.p == 1:
         found.append(f"Average {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
@@ -287,7 +318,8 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
         base = labels.get(f"{factor}={base}", base) or "all moderators at zero"
         found.append(f"{capital(base)}: {coefficient(model, 0, measure, SYMBOLS[measure.code])}.")
         found += [
-            f"{term_label(model.design.terms[i], labels)}: {coefficient(model, i, _plain(measure), 'b')}." for i in range(1, model.blocks.p)
+            f"{term_label(model.design.terms[i], labels)}: {coefficient(model, i, _plain(measure), 'b')}."
+            for i in range(1, model.blocks.p)
         ]
         found.append(f"Moderators together: {wald(model.QM, 'QM')}.")
     found.append(heterogeneity_sentence(result))
@@ -306,8 +338,6 @@ def term_label(term: str, labels: dict[str, str]) -> str:
     return capital(labels.get(f"{factor}={level[:-1]}", level[:-1])) if level else capital(term.replace("_", " "))
 
 
-
-
 def _plain(measure: Measure) -> Measure:
     from dataclasses import replace
 
@@ -323,7 +353,11 @@ def heterogeneity_sentence(result: SynthesisResult) -> str:
     if model.blocks.factors == ("effect",):
         low, high = model.confint_heterogeneity()
         empty = high == 0
-        told = "interval is empty: less spread than chance makes" if empty else f"CI {bracket(math.sqrt(low), math.sqrt(high))}"
+        told = (
+            "interval is empty: less spread than chance makes"
+            if empty
+            else f"CI {bracket(math.sqrt(low), math.sqrt(high))}"
+        )
         text += f" (Q-profile {100 * model.level:g}% {told})"
     text += f", I² = {model.I2:.0f}%, {wald(model.QE, 'Q')}"
     if model.blocks.p == 1:
@@ -332,7 +366,7 @@ def heterogeneity_sentence(result: SynthesisResult) -> str:
         if math.isfinite(new.pi_low):
             measure = result.effects.measure
             shown = [float(measure.to_reader(x)) for x in (new.pi_low, new.pi_high)]
-            text += f"; a new {new_word(result)} is predicted in {bracket(*shown)} (t with {df} df)"
+            text += f"; a new {new_word(result)} is predicted in {bracket(shown[0], shown[1])} (t with {df} df)"
     return text + "."
 
 
@@ -351,10 +385,12 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
     found = [
         f"{where} {number(shown[0])}, {level} interval {bracket(shown[1], shown[2])}"
         + (f", P(> 0) {_probability(mu.positive)}" if math.isfinite(measure.no_effect) else "")
-        + f"; τ {number(exact.tau.median)} {bracket(exact.tau.low, exact.tau.high)}; a new {new_word(result)} {bracket(*new)}."
+        + f"; τ {number(exact.tau.median)} {bracket(exact.tau.low, exact.tau.high)}"
+        + f"; a new {new_word(result)} {bracket(new[0], new[1])}."
     ]
     found += [
-        f"{term_label(term, labels)}: {number(post.mean)} {bracket(post.low, post.high)}, P(> 0) {_probability(post.positive)}."
+        f"{term_label(term, labels)}: {number(post.mean)} {bracket(post.low, post.high)}, P(> 0) "
+        f"{_probability(post.positive)}."
         for term, post in list(exact.coefficients.items())[1:]
     ]
     found.append(prior_sentence(result))
@@ -362,7 +398,8 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
         d = result.nuts.diagnostics
         far = max(item.distance for item in result.agreement)
         found.append(
-            f"These numbers come from quadrature; NUTS ({d.sampler}: R-hat {d.rhat:.3f}, smallest effective sample size "
+            f"These numbers come from quadrature; NUTS ({d.sampler}: R-hat {d.rhat:.3f}, smallest effective sample "
+            "size "
             f"{min(d.ess_bulk, d.ess_tail):,.0f}, {count(d.divergences, 'divergence')}) agrees with them within "
             f"{far:.1f} Monte Carlo standard errors."
         )
@@ -386,8 +423,10 @@ def prior_sentence(result: SynthesisResult) -> str:
     names = f"{priors.mu} on the average and {priors.tau} on τ"
     pull = "pulls it towards its own centre" if abs(part) >= 0.1 else "hardly moves it"
     return (
-        f"Priors: {names}. Bayes minus {result.fit.method} is {number(total, sign=True)} {result.fit.method} standard errors; "
-        f"the prior on the average accounts for {number(part, sign=True)} of it ({pull}), the rest comes from averaging over τ "
+        f"Priors: {names}. Bayes minus {result.fit.method} is {number(total, sign=True)} {result.fit.method} "
+        "standard errors; "
+        f"the prior on the average accounts for {number(part, sign=True)} of it ({pull}), the rest comes from "
+        "averaging over τ "
         f"(posterior median {number(result.exact.tau.median)}) instead of fixing it at {number(result.fit.tau)}."
     )
 
@@ -406,18 +445,22 @@ def robust_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[st
             continue
         p = "" if term in hidden else f", {p_value(float(robust.pvalues[i]))}"
         found.append(
-            f"{term_label(term, labels)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with {number(float(robust.df[i]), 1)} df{p}."
+            f"{term_label(term, labels)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with "
+            f"{number(float(robust.df[i]), 1)} df{p}."
         )
     chosen = [i for i, term in enumerate(robust.terms) if term != "intercept"] or [0]
     joint = robust.wald(chosen)
     if not math.isfinite(joint.df2) or joint.df2 < 4:
         told = f"{joint.df2:.1f}" if math.isfinite(joint.df2) else "no"
-        found.append(f"HTZ test of all of them: F = {number(joint.statistic)} with {told} denominator df, too few for a p value.")
+        found.append(
+            f"HTZ test of all of them: F = {number(joint.statistic)} with {told} denominator df, too few for a p value."
+        )
     else:
         found.append(f"HTZ test of all of them: {wald(joint, 'F')}.")
     if hidden:
         found.append(
-            f"With {robust.m} clusters, Satterthwaite's df fall below 4 for {listing([term_label(t, labels) for t in hidden])}: "
+            f"With {robust.m} clusters, Satterthwaite's df fall below 4 for "
+            f"{listing([term_label(t, labels) for t in hidden])}: "
             "no p value is shown there."
         )
     return found
@@ -431,13 +474,15 @@ def moderator_sentence(result: SynthesisResult, labels: dict[str, str]) -> str:
     table = model.contrasts(factor)
     unit = unit_phrase(result)
     parts = [
-        f"{labels.get(f'{factor}={level}', str(level))} {number(row['estimate'], sign=True)} ({interval(row['low'], row['high'])})"
+        f"{labels.get(f'{factor}={level}', str(level))} {number(row['estimate'], sign=True)} "
+        f"({interval(row['low'], row['high'])})"
         for level, row in table.iterrows()
     ]
     reference = labels.get(f"{factor}={model.design.factors[factor][0]}", model.design.factors[factor][0])
     clear = [(row["low"] > 0) or (row["high"] < 0) for _, row in table.iterrows()]
     verdict = (
-        f"{'All' if len(clear) > 2 else 'Both' if len(clear) == 2 else 'The'} {'interval includes' if len(clear) == 1 else 'intervals include'} zero"
+        f"{'All' if len(clear) > 2 else 'Both' if len(clear) == 2 else 'The'} "
+        f"{'interval includes' if len(clear) == 1 else 'intervals include'} zero"
         if not any(clear)
         else f"{sum(clear)} of {count(len(clear), 'interval')} {'leaves' if sum(clear) == 1 else 'leave'} out zero"
     )
@@ -459,8 +504,7 @@ def published_sentence(result: SynthesisResult, labels: dict[str, str]) -> list[
             ours = f"{number(item.estimate, 4)} {bracket(item.low, item.high, 4)}"
         else:
             ours = number(item.estimate, 3)
-        text = f"Published ({labels.get(item.published.cite, item.published.cite)}): {theirs}. Here ({item.method}): {ours}; largest gap {number(item.gap, 3)}."
+        work = labels.get(item.published.cite, item.published.cite)
+        text = f"Published ({work}): {theirs}. Here ({item.method}): {ours}; largest gap {number(item.gap, 3)}."
         found.append(f"{text} {item.published.note or ''}".strip())
     return found
-
-

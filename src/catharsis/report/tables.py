@@ -71,7 +71,18 @@ def estimates_csv(results: Results) -> str:
                 continue
             low, high = model.interval()
             for i, term in enumerate(model.design.terms):
-                rows.append([result.spec.id, f"{model.method} {model.test}", term, model.beta[i], model.se[i], low[i], high[i], model.tau])
+                rows.append(
+                    [
+                        result.spec.id,
+                        f"{model.method} {model.test}",
+                        term,
+                        model.beta[i],
+                        model.se[i],
+                        low[i],
+                        high[i],
+                        model.tau,
+                    ]
+                )
         for name, post in (("exact", result.exact), ("nuts", result.nuts)):
             if post is not None:
                 rows += [

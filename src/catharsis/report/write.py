@@ -19,6 +19,7 @@ from catharsis.report.labels import level_labels
 from catharsis.report.manifest import MANIFEST
 from catharsis.report.page import page
 
+
 def write(results: Results, folder: str | Path) -> dict[str, Any]:
     """Write page, results, tables, figures and posteriors.
 
@@ -70,7 +71,9 @@ def texts(results: Results) -> dict[str, str]:
             found[f"figures/{name}-moderator.svg"] = _alone(sheet)
     for directions in results.directions:
         if directions.cells:
-            found[f"figures/{_file_name(directions.spec.id)}.svg"] = _alone(drawings.directions(results, directions, labels))
+            found[f"figures/{_file_name(directions.spec.id)}.svg"] = _alone(
+                drawings.directions(results, directions, labels)
+            )
     return found
 
 
@@ -79,7 +82,11 @@ def _alone(sheet: Sheet) -> str:
     from importlib import resources
 
     style = (resources.files("catharsis.report") / "templates" / "style.css").read_text(encoding="utf-8")
-    figure_rules = [rule for rule in style.splitlines() if rule.startswith((".grid", ".ci", ".pool", ".pi", ".void", ".cell", ".up", "svg text", "svg ."))]
+    figure_rules = [
+        rule
+        for rule in style.splitlines()
+        if rule.startswith((".grid", ".ci", ".pool", ".pi", ".void", ".cell", ".up", "svg text", "svg ."))
+    ]
     return str(sheet.svg(STYLE + "\n".join(figure_rules)))
 
 
@@ -119,8 +126,13 @@ def _manifest(results: Results, folder: Path) -> dict[str, Any]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    return {"inputs": results.input_hash, "files": files, "lines": outcome_lines(results), "reportable": results.reportable,
-            "problems": list(results.problems)}
+    return {
+        "inputs": results.input_hash,
+        "files": files,
+        "lines": outcome_lines(results),
+        "reportable": results.reportable,
+        "problems": list(results.problems),
+    }
 
 
 def outcome_lines(results: Results) -> list[str]:

@@ -131,7 +131,6 @@ class Outcome(Strict):
     contrast: Text | None = None
     means: Text | None = None
     measured: Text | None = None
-    words: Words | None = None
     unit: Text | None = None
     range: Interval | None = None
     higher_is: Text | None = None

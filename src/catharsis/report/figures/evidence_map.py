@@ -29,7 +29,8 @@ def draw_evidence_map(
     """
     width, height = LEFT + COLUMN * len(columns), 40 + ROW * len(rows)
     described = "; ".join(
-        f"{label}: " + ", ".join(f"{counts.get((key, column), 0)} {name}" for column, name in columns) for key, label in rows
+        f"{label}: " + ", ".join(f"{counts.get((key, column), 0)} {name}" for column, name in columns)
+        for key, label in rows
     )
     sheet = Sheet(width, height, f"Evidence map. {described}")
     biggest = max(counts.values(), default=1)

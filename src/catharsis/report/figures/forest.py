@@ -144,8 +144,8 @@ def _effect(sheet: Sheet, axis: Axis, line: Line, y: float, left: float, measure
     sheet.line(axis.x(line.low), y, axis.x(line.high), y, "ci")
     for value, sign in ((line.low, -1), (line.high, 1)):
         if not axis.inside(value):
-            tip = axis.left if sign < 0 else axis.right
-            sheet.path([(tip + 7 * -sign, y - 4), (tip, y), (tip + 7 * -sign, y + 4)], "dot")
+            end = axis.left if sign < 0 else axis.right
+            sheet.path([(end - 7 * sign, y - 4), (end, y), (end - 7 * sign, y + 4)], "dot")
     if axis.inside(line.estimate):
         tip = f"{line.label}: {reader_text(line, measure)}"
         sheet.circle(axis.x(line.estimate), y, 2.5 + 4.5 * float(np.sqrt(min(max(line.weight, 0), 1))), "dot", tip)
@@ -160,7 +160,11 @@ def _prediction(sheet: Sheet, axis: Axis, forest: Forest, y: float, left: float)
         if axis.inside(value):
             sheet.line(axis.x(value), y - 4, axis.x(value), y + 4, "pi")
     values = [float(forest.measure.to_reader(v)) for v in (low, high)]
-    text = f"{100 * values[0]:.0f}% to {100 * values[1]:.0f}%" if forest.measure.back == "expit" else bracket(*values)
+    text = (
+        f"{100 * values[0]:.0f}% to {100 * values[1]:.0f}%"
+        if forest.measure.back == "expit"
+        else bracket(values[0], values[1])
+    )
     sheet.text(WIDTH - 150, y + 4, text, "sub num")
 
 

@@ -39,7 +39,9 @@ class Level:
     contrast_note: str
 
 
-def draw_moderator(title: str, levels: tuple[Level, ...], measure: Measure, head: str, words: tuple[str, str, str]) -> Sheet:
+def draw_moderator(
+    title: str, levels: tuple[Level, ...], measure: Measure, head: str, words: tuple[str, str, str]
+) -> Sheet:
     """Draw the levels of a moderator.
 
     Parameters
@@ -59,7 +61,9 @@ def draw_moderator(title: str, levels: tuple[Level, ...], measure: Measure, head
     -------
     Sheet
     """
-    values = [value for level in levels for value, _, _ in level.effects] + [v for level in levels for v in (level.low, level.high)]
+    values = [value for level in levels for value, _, _ in level.effects] + [
+        v for level in levels for v in (level.low, level.high)
+    ]
     values += [measure.no_effect] if np.isfinite(measure.no_effect) else []
     pad = 0.06 * (max(values) - min(values) or 1.0)
     axis = Axis(min(values) - pad, max(values) + pad, 190, 600)

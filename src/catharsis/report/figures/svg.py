@@ -56,7 +56,9 @@ class Sheet:
         """A closed shape."""
         self._add("path", css, tip, d="M" + " L".join(f"{x:.2f} {y:.2f}" for x, y in points) + " Z")
 
-    def text(self, x: float, y: float, words: str, css: str = "", anchor: str = "start", tip: str | None = None) -> None:
+    def text(
+        self, x: float, y: float, words: str, css: str = "", anchor: str = "start", tip: str | None = None
+    ) -> None:
         """A line of text."""
         inner = Markup("<title>{}</title>").format(tip) if tip else Markup("")
         self.parts.append(
@@ -71,9 +73,9 @@ class Sheet:
 
     def svg(self, style: str = "") -> Markup:
         """The drawing; `style` is put inside for a file that stands alone."""
-        head = Markup(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">'
-        ).format(_short(self.width), _short(self.height), self.title)
+        head = Markup('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(
+            _short(self.width), _short(self.height), self.title
+        )
         inside = Markup("<style>{}</style>").format(Markup(style)) if style else Markup("")
         return head + inside + Markup("").join(self.parts) + Markup("</svg>")
 
@@ -171,5 +173,9 @@ def marks(low: float, high: float, back: str, to_reader: Callable[[float], float
         inverse = np.arctanh if back == "tanh" else lambda p: np.log(p / (1 - p))
         ends = (float(to_reader(low)), float(to_reader(high)))
         label = (lambda v: f"{v:g}".replace("-", MINUS)) if back == "tanh" else lambda v: f"{100 * v:g}%"
-        return [(float(inverse(value)), label(value)) for value in ticks(*ends) if abs(value) < 1 and (back == "tanh" or value > 0)]
+        return [
+            (float(inverse(value)), label(value))
+            for value in ticks(*ends)
+            if abs(value) < 1 and (back == "tanh" or value > 0)
+        ]
     return [(value, f"{value:g}".replace("-", MINUS)) for value in ticks(low, high)]
