@@ -11,8 +11,8 @@ CASES = (
     ("synthetic_a.json", "pti.escalc.SMD"), ("synthetic_a.json", "dti.escalc.SMD"), ("synthetic_a.json", "prepost.escalc.MC"),
     ("synthetic_a.json", "prepost.escalc.SMCC"), ("synthetic_a.json", "prepost.escalc.SMCC.correct-FALSE"),
     ("synthetic_a.json", "cor.escalc.COR"), ("synthetic_a.json", "cor.escalc.ZCOR"), ("synthetic_a.json", "prop.escalc.PLO"),
-    ("dat.hine1989.json", "main.2x2.escalc.RR"), ("dat.hine1989.json", "main.2x2.escalc.OR"),
-    ("dat.hine1989.json", "main.2x2.escalc.RD"), ("synthetic_a.json", "conv.wald"),
+    ("synthetic_a.json", "t22.escalc.RR"), ("dat.hine1989.json", "main.2x2.escalc.OR"),
+    ("synthetic_a.json", "t22.escalc.RD"), ("synthetic_a.json", "conv.wald"),
 )  # fmt: skip
 
 

@@ -11,10 +11,11 @@ from catharsis.checks.run import check_rows
 from catharsis.effects.prepare import prepare
 from catharsis.errors import InputError, InputErrors, ModelError, did_you_mean
 from catharsis.plan.claims import judge_claims
-from catharsis.plan.spec import Directions, Plan, Synthesis
+from catharsis.plan.spec import Directions, Plan, Statement, Synthesis
 from catharsis.studies.schema import Waiver
 from catharsis.studies.selection import compile_rows
 from catharsis.studies.table import COLUMNS, Row, StudyTable, read_studies
+from catharsis.studies.yaml_source import Path_
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def check(plan: Plan) -> Checked:
         at = plan.source.at(("caveats", i, "when"))
         problems += _collect(lambda at=at, caveat=caveat: compile_rows(caveat.when, columns(plan), at))  # type: ignore[misc]
     problems += _unknown_citations(plan)
+    problems += _statement_problems(plan)
     problems += _claim_problems(plan)
     if problems:
         raise InputErrors(problems)
@@ -154,11 +156,28 @@ def _unknown(plan: Plan, path: tuple[str | int, ...], what: str, name: str, know
     )
 
 
+def statements(plan: Plan) -> list[tuple[Path_, Statement]]:
+    """Every sentence that a person wrote into the plan, with its place."""
+    lists: tuple[tuple[Path_, tuple[Statement, ...]], ...] = (
+        (("origin",), plan.file.origin),
+        (("data",), plan.file.data),
+        (("human", "limits"), plan.file.human.limits),
+    )
+    return [((*path, i), statement) for path, found in lists for i, statement in enumerate(found)]
+
+
+def _statement_problems(plan: Plan) -> list[InputError]:
+    problems: list[InputError] = []
+    for path, statement in statements(plan):
+        if statement.when is not None:
+            at = plan.source.at((*path, "when"))
+            problems += _collect(lambda at=at, when=statement.when: compile_rows(when, columns(plan), at))  # type: ignore[misc]
+    return problems
+
+
 def _unknown_citations(plan: Plan) -> list[InputError]:
-    wanted: list[tuple[tuple[str | int, ...], str]] = [
-        ((name, "cites", i), key)
-        for name, origin in (("origin", plan.file.origin), ("data", plan.file.data))
-        for i, key in enumerate(origin.cites if origin else ())
+    wanted: list[tuple[Path_, str]] = [
+        ((*path, "cites", i), key) for path, statement in statements(plan) for i, key in enumerate(statement.cites)
     ]
     wanted += [
         (("syntheses", i, "published", j, "cite"), published.cite)

@@ -246,6 +246,8 @@ class Results:
         sha256 over inputs and package.
     warnings : tuple of InputError
         Findings that do not stop the run.
+    standing_statements : frozenset of str
+        Sentences of people whose condition some row still meets.
     """
 
     plan: Plan
@@ -257,6 +259,7 @@ class Results:
     sizes: Mapping[str, Mapping[str, EffectSize]]
     warnings: tuple[InputError, ...]
     waived: tuple[tuple[Row, Any], ...]
+    standing_statements: frozenset[str]
     input_hash: str
 
     @property

@@ -18,7 +18,7 @@ from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepa
 from catharsis.effects.routes import ROUTES, Scale
 from catharsis.errors import InputError, InputErrors, ModelError
 from catharsis.models.fit import Fit, fit
-from catharsis.plan.checking import check, columns, select
+from catharsis.plan.checking import check, columns, select, statements
 from catharsis.plan.claims import judge_claims
 from catharsis.plan.inputs import input_hash
 from catharsis.plan.results import (
@@ -88,6 +88,7 @@ def run_plan(plan: Plan, *, sample: bool, progress: Progress = lambda _: None) -
         sizes={row.id: _sizes(row, plan) for row in table},
         warnings=checked.warnings,
         waived=checked.waived,
+        standing_statements=_standing(plan, table),
         input_hash=input_hash(plan, sample),
     )
 
@@ -386,6 +387,16 @@ def _estimate_sentence(result: SynthesisResult) -> str:
         "unclear": says.unclear or f"{result.spec.title}: the direction is not settled.",
     }
     return words[result.verdict] if result.verdict else result.spec.title
+
+
+def _standing(plan: Plan, table: StudyTable) -> frozenset[str]:
+    """The sentences whose condition a row meets, or that have none."""
+    found = set()
+    for path, statement in statements(plan):
+        test = compile_rows(statement.when or "effect == effect", columns(plan), plan.source.at((*path, "when")))
+        if statement.when is None or any(test(row) for row in table):
+            found.add(statement.say)
+    return frozenset(found)
 
 
 def _sizes(row: Row, plan: Plan) -> dict[str, EffectSize]:

@@ -145,6 +145,14 @@ class Bayes(Strict):
     seed: int = 1
 
 
+class Statement(Strict):
+    """A sentence that a person wrote; with `when` it stands only while a row of the table meets it."""
+
+    say: Text
+    when: Text | None = None
+    cites: tuple[Text, ...] = ()
+
+
 class Human(Strict):
     """What only people can write; absent is shown as "not provided"."""
 
@@ -154,17 +162,10 @@ class Human(Strict):
     selection: Text | None = None
     risk_of_bias: Text | None = None
     certainty: dict[str, Text] = Field(default_factory=dict)
-    limits: tuple[Text, ...] = ()
+    limits: tuple[Statement, ...] = ()
     funding: Text | None = None
     availability: Text | None = None
     authors: Text | None = None
-
-
-class Origin(Strict):
-    """What the analysis grew out of, or whose data it uses."""
-
-    text: Text
-    cites: tuple[Text, ...] = ()
 
 
 def _as_text(value: Any) -> Any:
@@ -182,8 +183,8 @@ class AnalysisFile(Strict):
     bibliography: Text = "references"
     table: Text = "studies.yaml"
     claims: Text | None = None
-    origin: Origin | None = None
-    data: Origin | None = None
+    origin: tuple[Statement, ...] = ()
+    data: tuple[Statement, ...] = ()
     families: dict[str, Family] = Field(default_factory=dict)
     outcomes: dict[str, Outcome]
     moderators: dict[str, Moderator] = Field(default_factory=dict)

@@ -70,7 +70,7 @@ class Citations:
 
     def labels(self, keys: Sequence[str]) -> str:
         """Several labels as they stand in parentheses."""
-        return "; ".join(sorted(self.label(key) for key in keys))
+        return "; ".join(sorted({self.label(key) for key in keys}))
 
     def apa(self) -> list[tuple[str, str]]:
         """(key, safe HTML) of every cited work in APA order, included studies starred."""

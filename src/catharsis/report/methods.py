@@ -71,12 +71,15 @@ def methods(results: Results) -> list[Paragraph]:
 def _evidence(results: Results) -> Paragraph:
     kinds = Counter(str(row.get("kind")) for row in results.table)
     told = listing([f"{n} {name}" for name, n in kinds.most_common()])
+    places = Counter(str(row.get("source_kind", "not stated")) for row in results.table)
+    read = listing([f"{place} {n}" for place, n in places.most_common()])
     return Paragraph(
         f"The table holds {count(len(results.table), 'effect')} from "
         f"{count(len({r.get('cite') for r in results.table}), 'work')}. "
         f"By kind of evidence: {told}. No kind is turned into another: estimates and counts are pooled, directions "
         "are counted, "
-        "and analogues are never pooled with direct evidence. Rows that hold the same people enter a synthesis once."
+        "and analogues are never pooled with direct evidence. Rows that hold the same people enter a synthesis once. "
+        f"Rows by where they were read: {read}."
     )
 
 
@@ -117,7 +120,7 @@ def _frequentist(results: Results) -> list[Paragraph]:
         "and Cochran's Q; "
         "prediction intervals use t with k − p − 1 degrees of freedom."
     )
-    keys += ["viechtbauer2007", "higgins2002", "cochran1954", "higgins2009"]
+    keys += ["viechtbauer2007", "higgins2002", "cochran1954", "higgins2009", "riley2011"]
     found = [Paragraph(text, tuple(keys))]
     if any(model.blocks.factors != ("effect",) for model in fits):
         names = sorted({f for m in fits for f in m.blocks.factors if m.blocks.factors != ("effect",)})
@@ -152,9 +155,11 @@ def _bayes(results: Results) -> list[Paragraph]:
         "refined until the marginal likelihood was stable. "
     )
     keys = ["roever2020"]
-    used = list(dict.fromkeys((str(r.exact.priors.mu), str(r.exact.priors.tau)) for r in results.syntheses if r.exact))
-    text += "Priors: " + listing([f"{mu} on the average with {tau} on τ" for mu, tau in used]) + "."
-    if any(prior.startswith("half") for _, prior in used):
+    priors = [r.exact.priors for r in results.syntheses if r.exact]
+    mu = list(dict.fromkeys(str(prior.mu) for prior in priors))
+    tau = list(dict.fromkeys(str(prior.tau) for prior in priors))
+    text += f"Priors: {listing(mu, 'or')} on the average, {listing(tau, 'or')} on τ, as each synthesis states."
+    if any(prior.startswith("half") for prior in tau):
         keys += ["gelman2006", "roever2021"]
     why = results.plan.file.priors.why
     text += f" {why}" if why else ""

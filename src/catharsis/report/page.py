@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -9,6 +10,7 @@ from markupsafe import Markup
 
 from catharsis import __version__
 from catharsis.plan.results import ClaimResult, DirectionsResult, FamilyResult, Results, SynthesisResult
+from catharsis.plan.spec import Statement
 from catharsis.report import drawings, prose
 from catharsis.report.labels import Citations, level_labels, row_labels
 from catharsis.report.methods import methods
@@ -65,11 +67,10 @@ def content(results: Results) -> dict[str, Any]:
         "claims": _claims(results, cites),
         "claims_source": results.plan.claims.source if results.plan.claims else "",
         "effects": [_effect(results, row, labels, cites) for row in results.table],
-        "origin": _cited(file.origin, cites),
-        "data": _cited(file.data, cites),
-        "methods": [(p.text, cites.labels(p.keys)) for p in methods(results)],
+        "statements": _statements(results, (*file.origin, *file.data), cites),
+        "methods": [cited(p.text, cites.labels(p.keys)) for p in methods(results)],
         "human": _human(results),
-        "limits": list(file.human.limits),
+        "limits": _statements(results, file.human.limits, cites),
         "warnings": [str(problem) for problem in results.warnings],
         "waived": [
             f"{row.id}: {waiver.rule}, {waiver.reason} ({waiver.by}, {waiver.date})" for row, waiver in results.waived
@@ -88,8 +89,21 @@ def included(results: Results) -> frozenset[str]:
     )
 
 
-def _cited(origin: Any, cites: Citations) -> tuple[str, str] | None:
-    return (origin.text, cites.labels(origin.cites)) if origin else None
+def _statements(results: Results, statements: Sequence[Statement], cites: Citations) -> list[str]:
+    """The sentences of people that still stand, with what they cite."""
+    standing = [statement for statement in statements if statement.say in results.standing_statements]
+    return [cited(statement.say, cites.labels(statement.cites)) for statement in standing]
+
+
+def cited(text: str, labels: str) -> str:
+    """A paragraph with its citations before the closing stop.
+
+    Examples
+    --------
+    >>> cited("We pooled.", "Doe, 2030")
+    'We pooled (Doe, 2030).'
+    """
+    return f"{text.rstrip().removesuffix('.')} ({labels})." if labels else text
 
 
 def _strip(results: Results, status: str, why: str) -> list[tuple[str, str, str]]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from markupsafe import Markup, escape
 
+from catharsis.report.numbers import MINUS
+
 STYLE = """
 svg{--ink:#1d2430;--soft:#5b6675;--line:#e3e7ec;--paper:#fff;--blue:#1f6f8b;--blue2:#9cc7d4;--warm:#c8663b;--grey:#c9d0d8}
 @media(prefers-color-scheme:dark){svg{--ink:#e8ecf1;--soft:#9aa6b4;--line:#2b333e;--paper:#12161c;--blue:#6fc2d8;--blue2:#2d5a69;--warm:#e59a73;--grey:#4a5563}}
@@ -164,18 +166,22 @@ class Axis:
 
 
 def marks(low: float, high: float, back: str, to_reader: Callable[[float], float]) -> list[tuple[float, str]]:
-    """Tick positions on the analysis scale with labels on the reader's scale."""
-    from catharsis.report.numbers import MINUS
+    """Tick positions on the analysis scale with labels on the reader's scale.
 
+    Examples
+    --------
+    >>> marks(-0.1, 1.2, "none", float)
+    [(0.0, '0'), (0.5, '0.5'), (1.0, '1')]
+    """
     if back == "exp":
         return [(float(np.log(value)), f"{value:g}") for value in ratio_ticks(low, high)]
-    if back in ("tanh", "expit"):
-        inverse = np.arctanh if back == "tanh" else lambda p: np.log(p / (1 - p))
-        ends = (float(to_reader(low)), float(to_reader(high)))
-        label = (lambda v: f"{v:g}".replace("-", MINUS)) if back == "tanh" else lambda v: f"{100 * v:g}%"
-        return [
-            (float(inverse(value)), label(value))
-            for value in ticks(*ends)
-            if abs(value) < 1 and (back == "tanh" or value > 0)
-        ]
-    return [(value, f"{value:g}".replace("-", MINUS)) for value in ticks(low, high)]
+    if back == "none":
+        return [(value, _mark(value)) for value in ticks(low, high)]
+    readers = ticks(float(to_reader(low)), float(to_reader(high)))
+    if back == "tanh":
+        return [(float(np.arctanh(value)), _mark(value)) for value in readers if abs(value) < 1]
+    return [(float(np.log(value / (1 - value))), f"{100 * value:g}%") for value in readers if 0 < value < 1]
+
+
+def _mark(value: float) -> str:
+    return f"{value:g}".replace("-", MINUS)
