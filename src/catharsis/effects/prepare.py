@@ -88,7 +88,7 @@ class Effects:
         """Number of people, counting each sample once; None when a sample does not say."""
         sizes: dict[object, int] = {}
         for row in self.rows:
-            sizes[row.get("sample")] = max(sizes.get(row.get("sample"), 0), _people_in(row))
+            sizes[row.get("sample")] = max(sizes.get(row.get("sample"), 0), people_in(row))
         return None if 0 in sizes.values() else sum(sizes.values())
 
     def routes(self) -> dict[str, int]:
@@ -211,7 +211,7 @@ def _notes(rows: Sequence[Row], sizes: Sequence[EffectSize], scale: Scale) -> tu
     return (f"1/2 was added to the cells of {', '.join(zero)} (a cell is zero)",) if zero else ()
 
 
-def _people_in(row: Row) -> int:
+def people_in(row: Row) -> int:
     """People behind a row; 0 when it does not say."""
     if row.has("n"):
         return int(row.get("n"))

@@ -115,6 +115,16 @@ class SynthesisResult:
         factors = list(self.fit.design.factors) if self.fit else []
         return factors[0] if len(factors) == 1 else None
 
+    @property
+    def slope(self) -> str | None:
+        """The one numeric moderator, if it is the only one."""
+        names = list(self.fit.design.columns) if self.fit else []
+        return (
+            names[0]
+            if len(names) == 1 and self.fit and self.fit.blocks.p == 2 and not self.fit.design.factors
+            else None
+        )
+
     def headline(self) -> tuple[float, float, float]:
         """Estimate and interval on the analysis scale, from the school that leads; nan without one."""
         if self.fit is None:

@@ -8,17 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from catharsis.assess.without_pooling import Vote, votes
+from catharsis.effects.prepare import people_in
+from catharsis.models.fit import Fit
 from catharsis.numerics import critical_value
 from catharsis.plan.record import prediction_df
 from catharsis.plan.results import DirectionCell, DirectionsResult, FamilyResult, Results, SynthesisResult
+from catharsis.report.figures.bubble import Bubble, draw_bubbles
 from catharsis.report.figures.directions import Votes, draw_directions
 from catharsis.report.figures.evidence_map import draw_evidence_map
 from catharsis.report.figures.forest import Forest, Line, draw_forest
 from catharsis.report.figures.moderator import Level, draw_moderator
 from catharsis.report.figures.svg import Axis, Sheet, marks
 from catharsis.report.labels import row_labels
-from catharsis.report.numbers import count, interval, number
-from catharsis.report.prose import cell_labels, new_word, unit_phrase, value
+from catharsis.report.numbers import count
+from catharsis.report.prose import cell_labels, difference, differences, new_word, unit_phrase, value
 from catharsis.studies.dictionary import Words
 
 
@@ -86,21 +89,23 @@ def _lines(result: SynthesisResult) -> list[Line]:
         result.effects.rows, row_labels(result), result.effects.sizes, weights, strict=True
     ):
         reach = float(critical_value(result.level)) * size.vi**0.5
-        n = row.get("n") or ((row.get("n1") or 0) + (row.get("n2") or 0)) or None
+        n = people_in(row)
         found.append(Line(label, size.yi, size.yi - reach, size.yi + reach, weight / total, f"n {n:,}" if n else ""))
     return found
 
 
 def moderator(results: Results, result: SynthesisResult, labels: dict[str, str]) -> Sheet | None:
-    """The moderator plot of a synthesis with one factor."""
+    """The moderator plot of a synthesis with one factor, or the bubble plot of one with a slope."""
     model, factor = result.fit, result.factor
+    if model is not None and result.slope is not None:
+        return _bubbles(results, result, model, result.slope)
     if model is None or factor is None:
         return None
     means, contrasts = model.level_means(factor), model.contrasts(factor)
     levels = []
     for level in model.design.factors[factor]:
         chosen = [i for i, row in enumerate(result.effects.rows) if str(row.get(factor)) == level]
-        people = [float(result.effects.rows[i].get("n") or 1) for i in chosen]
+        people = [float(people_in(result.effects.rows[i]) or 1) for i in chosen]
         effects = tuple(
             (
                 result.effects.sizes[i].yi,
@@ -112,7 +117,8 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
         mean = means.loc[level]
         if level in contrasts.index:
             row = contrasts.loc[level]
-            text, note = number(float(row["estimate"]), sign=True), interval(float(row["low"]), float(row["high"]))
+            text = difference(result.effects.measure, float(row["estimate"]))
+            note = differences(result.effects.measure, float(row["low"]), float(row["high"]))
         else:
             text, note = "reference", ""
         levels.append(
@@ -134,6 +140,27 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
         result.effects.measure,
         f"against {levels[0].label}",
         (left, right, unit_phrase(result)),
+    )
+
+
+def _bubbles(results: Results, result: SynthesisResult, model: Fit, name: str) -> Sheet:
+    rows = [float(row.get(name)) for row in result.effects.rows]
+    line = []
+    for x in np.linspace(min(rows), max(rows), 25):
+        at = model.predict([1.0, float(x)])
+        line.append((float(x), at.estimate, at.low, at.high))
+    bubbles = tuple(
+        Bubble(x, effect.estimate, effect.weight, f"{effect.label}: {value(result.effects.measure, effect.estimate)}")
+        for x, effect in zip(rows, _lines(result), strict=True)
+    )
+    moderator = results.plan.dictionary.moderators[name]
+    unit = f", {moderator.unit}" if moderator.unit else ""
+    return draw_bubbles(
+        result.spec.title,
+        bubbles,
+        tuple(line),
+        result.effects.measure,
+        (f"{moderator.label}{unit}", unit_phrase(result)),
     )
 
 
@@ -239,7 +266,8 @@ def _estimate_card(results: Results, result: SynthesisResult) -> Sheet:
     left, right = ends(results, result)
     sheet.text(14, 121, f"◀ {left}" if left else "", "axis")
     sheet.text(CARD_WIDTH - 14, 121, f"{right} ▶" if right else "", "axis", "end")
-    sheet.text(CARD_WIDTH / 2, 121, f"line: a new {new_word(result)}" if pi else "", "axis", "middle")
+    if pi and len(left) + len(right) < 24:
+        sheet.text(CARD_WIDTH / 2, 121, f"line: a new {new_word(result)}", "axis", "middle")
     return sheet
 
 

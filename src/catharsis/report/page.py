@@ -111,7 +111,7 @@ def _strip(results: Results, status: str, why: str) -> list[tuple[str, str, str]
     works = len({row.get("cite") for row in results.table})
     checks = "passed" if not results.warnings else f"passed, {count(len(results.warnings), 'warning')}"
     strip = [
-        ("", f"{works:,}", f" works, {count(len(results.table), 'effect')}"),
+        ("", f"{works:,}", f" {'work' if works == 1 else 'works'}, {count(len(results.table), 'effect')}"),
         ("checks ", checks, ""),
         ("status ", status, f": {why}"),
     ]
@@ -172,16 +172,16 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
 def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, Any] | None:
     """The first moderator synthesis with one factor, for the first screen."""
     for result in results.syntheses:
-        if result.spec.role == "moderator" and result.factor:
+        if result.spec.role == "moderator" and (result.factor or result.slope):
             figure = drawings.moderator(results, result, labels)
             also = [
-                (other.spec.id, prose.also_sentence(other))
+                (other.spec.id, prose.also_sentence(other, labels))
                 for other in results.syntheses
                 if other.spec.role == "moderator" and other is not result and len(other.effects)
             ]
             return {
                 "title": result.spec.title,
-                "sentence": prose.moderator_sentence(result, labels),
+                "sentence": prose.moderator_sentence(result, labels) or prose.also_sentence(result, labels),
                 "also": also,
                 "watched": prose.watched_sentences(results, result, labels),
                 "basis": prose.basis_sentence(result),

@@ -51,6 +51,33 @@ def value(measure: Measure, x: float, sign: bool = False) -> str:
     return number(float(measure.to_reader(x)), sign=sign and measure.back == "none")
 
 
+def difference(measure: Measure, x: float) -> str:
+    """A difference on the analysis scale as the reader sees it: a factor where the scale is a log.
+
+    Examples
+    --------
+    >>> from catharsis.effects.measures import MEASURES
+    >>> difference(MEASURES["RR"], -0.693147), difference(MEASURES["MC"], 0.127)
+    ('×0.50', '+0.13')
+    """
+    return f"×{number(math.exp(x))}" if measure.back in ("exp", "expit") else number(x, sign=True)
+
+
+def differences(measure: Measure, low: float, high: float) -> str:
+    """An interval of differences, in words."""
+    if measure.back in ("exp", "expit"):
+        low, high = math.exp(low), math.exp(high)
+    return interval(low, high)
+
+
+def difference_unit(result: SynthesisResult) -> str:
+    """What a difference is counted in: points, or a factor on a ratio."""
+    back = result.effects.measure.back
+    if back in ("exp", "expit"):
+        return f"as a factor on the {'odds' if back == 'expit' else result.effects.measure.back_label}"
+    return f"in {unit_phrase(result)}"
+
+
 def limits(measure: Measure, low: float, high: float) -> str:
     """An interval as the reader sees it, in words."""
     return f"{value(measure, low)} to {value(measure, high)}"
@@ -63,11 +90,11 @@ def unit_phrase(result: SynthesisResult) -> str:
         return effects.unit
     return {
         "standardised": "standard deviations",
-        "correlation": "(correlation)",
-        "PLO": "",
-        "RR": "(risk ratio)",
-        "OR": "(odds ratio)",
-        "RD": "(risk difference)",
+        "correlation": "Fisher's z",
+        "PLO": "share",
+        "RR": "risk ratio",
+        "OR": "odds ratio",
+        "RD": "risk difference",
     }.get(effects.scale, "")
 
 
@@ -123,7 +150,10 @@ def headline_sentence(results: Results, result: SynthesisResult) -> str:
     estimate, low, high = result.headline()
     measure = result.effects.measure
     kind = "95% interval" if results.plan.file.level == 0.95 else f"{100 * results.plan.file.level:g}% interval"
-    text = f"{value(measure, estimate, sign=True)} {scale_phrase(results, result)}".strip()
+    if measure.back == "none" and result.effects.scale != "RD":
+        text = f"{value(measure, estimate, sign=True)} {scale_phrase(results, result)}"
+    else:
+        text = f"{capital(measure.back_label or measure.label)} {value(measure, estimate)}"
     text += f" ({kind} {limits(measure, low, high)}"
     if result.fit is not None and result.gate.heterogeneity and result.fit.blocks.p == 1:
         new = result.fit.predict(pi_df=prediction_df(result.fit))
@@ -222,12 +252,23 @@ def analogue_sentence(result: SynthesisResult) -> str:
     return f"{result.spec.title}: {size}, {many}."
 
 
-def also_sentence(result: SynthesisResult) -> str:
+def also_sentence(result: SynthesisResult, labels: dict[str, str]) -> str:
     """One line on a further moderator synthesis."""
     estimate, low, high = result.headline()
     measure = result.effects.measure
     says = "; ".join(found.caveat.say for found in result.caveats if found.count == found.of)
     size = f"{SYMBOLS[measure.code]} {value(measure, estimate, sign=True)} ({limits(measure, low, high)})"
+    model = result.fit
+    if model is not None and model.blocks.p > 1:
+        lows, highs = model.interval()
+        size = listing(
+            [
+                f"{term_label(model.design.terms[i], labels)} {difference(measure, float(model.beta[i]))} "
+                f"({differences(measure, float(lows[i]), float(highs[i]))})"
+                for i in range(1, model.blocks.p)
+            ]
+        )
+        size += f", {difference_unit(result)}"
     return f"{result.spec.title}: {size}{f' – {says}' if says else ''}."
 
 
@@ -321,7 +362,10 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
             f"{term_label(model.design.terms[i], labels)}: {coefficient(model, i, _plain(measure), 'b')}."
             for i in range(1, model.blocks.p)
         ]
-        found.append(f"Moderators together: {wald(model.QM, 'QM')}.")
+        if model.blocks.p > 2:
+            found.append(f"Moderators together: {wald(model.QM, 'QM')}.")
+        if measure.back != "none":
+            found.append("Coefficients b are on the analysis scale (a log or z), intervals likewise.")
     found.append(heterogeneity_sentence(result))
     return [sentence for sentence in found if sentence]
 
@@ -472,21 +516,22 @@ def moderator_sentence(result: SynthesisResult, labels: dict[str, str]) -> str:
     if model is None or factor is None:
         return ""
     table = model.contrasts(factor)
-    unit = unit_phrase(result)
+    measure = result.effects.measure
     parts = [
-        f"{labels.get(f'{factor}={level}', str(level))} {number(row['estimate'], sign=True)} "
-        f"({interval(row['low'], row['high'])})"
+        f"{labels.get(f'{factor}={level}', str(level))} {difference(measure, row['estimate'])} "
+        f"({differences(measure, row['low'], row['high'])})"
         for level, row in table.iterrows()
     ]
     reference = labels.get(f"{factor}={model.design.factors[factor][0]}", model.design.factors[factor][0])
     clear = [(row["low"] > 0) or (row["high"] < 0) for _, row in table.iterrows()]
     verdict = (
         f"{'All' if len(clear) > 2 else 'Both' if len(clear) == 2 else 'The'} "
-        f"{'interval includes' if len(clear) == 1 else 'intervals include'} zero"
+        f"{'interval includes' if len(clear) == 1 else 'intervals include'} no difference"
         if not any(clear)
-        else f"{sum(clear)} of {count(len(clear), 'interval')} {'leaves' if sum(clear) == 1 else 'leave'} out zero"
+        else f"{sum(clear)} of {count(len(clear), 'interval')} {'leaves' if sum(clear) == 1 else 'leave'} it out"
     )
-    return f"Against “{reference}”, in {unit}: {listing(parts)}. {verdict}; taken together, {p_value(model.QM.p)}."
+    joint = p_value(model.QM.p).replace(" ", "\u00a0")
+    return f"Against “{reference}”, {difference_unit(result)}: {listing(parts)}. {verdict}; taken together, {joint}."
 
 
 def withheld_sentences(withheld: Sequence[Withheld]) -> list[str]:

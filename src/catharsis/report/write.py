@@ -85,7 +85,7 @@ def _alone(sheet: Sheet) -> str:
     figure_rules = [
         rule
         for rule in style.splitlines()
-        if rule.startswith((".grid", ".ci", ".pool", ".pi", ".void", ".cell", ".up", "svg text", "svg ."))
+        if rule.startswith((".grid", ".ci", ".pool", ".pi", ".void", ".cell", ".up", ".band", "svg text", "svg ."))
     ]
     return str(sheet.svg(STYLE + "\n".join(figure_rules)))
 
