@@ -211,7 +211,7 @@ SLIPS = {
     ),
     "an SE typed as SD": (
         "mean_change: 0.5920, sd_change: 1.1329", "mean_change: 0.5920, sd_change: 0.0859",
-        "sd_change is 0.0859, while 67 others on this instrument have about 1.27 (sharman2019-au)",
+        "sd_change is 0.0859, while 37 others on this instrument have about 1.27 (sharman2019-au)",
         "it is 14.8 times too small, and times the root of n it would be 1.13: it looks like a standard error",
         "write se_change: 0.0859 if the paper prints a standard error; if it is an SD, waive with "
         "waive: [{rule: se-for-sd, reason: ..., by: ..., date: ...}]",

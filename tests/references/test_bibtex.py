@@ -292,6 +292,6 @@ def test_all_problems_of_all_files_come_at_once(here: Path) -> None:
 def test_our_own_bibliography() -> None:
     library = read_references(REPOSITORY / "references")
     merged = library.merged(methods_library())
-    assert len(library) == len(merged) == 9 + 63 + 173
+    assert len(library) == len(merged) >= 9 + 63 + 173  # people add to it
     assert all(reference.at.line > 0 for reference in library.values())
     assert not [text for reference in library.values() for text in reference.fields.values() if "{" in text]

@@ -13,12 +13,13 @@ from catharsis.studies.table import Row
 
 
 def level_labels(results: Results) -> dict[str, str]:
-    """Maps "moderator=level" and "outcome=key" to their labels."""
+    """Maps "moderator", "moderator=level" and "outcome=key" to their labels."""
     found = {
         f"{name}={level}": label
         for name, moderator in results.plan.dictionary.moderators.items()
         for level, label in (moderator.levels or {}).items()
     }
+    found |= {name: moderator.label for name, moderator in results.plan.dictionary.moderators.items()}
     return found | {f"outcome={key}": outcome.label for key, outcome in results.plan.dictionary.outcomes.items()}
 
 

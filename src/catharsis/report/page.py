@@ -17,6 +17,8 @@ from catharsis.report.methods import methods
 from catharsis.report.numbers import count, listing, number, p_value
 from catharsis.studies.table import Row
 
+FACTOR_KEY = "larger for more people; bars are model means"
+SLOPE_KEY = "larger for more weight; the line is the model with its interval"
 ROLE_WORDS = {
     "headline": "headline",
     "moderator": "moderator",
@@ -175,14 +177,15 @@ def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, An
         if result.spec.role == "moderator" and (result.factor or result.slope):
             figure = drawings.moderator(results, result, labels)
             also = [
-                (other.spec.id, prose.also_sentence(other, labels))
+                (other.spec.id, other.spec.title, prose.also_sentence(results, other, labels))
                 for other in results.syntheses
                 if other.spec.role == "moderator" and other is not result and len(other.effects)
             ]
             return {
                 "title": result.spec.title,
-                "sentence": prose.moderator_sentence(result, labels) or prose.also_sentence(result, labels),
+                "sentence": prose.moderator_sentence(result, labels) or prose.also_sentence(results, result, labels),
                 "also": also,
+                "key": FACTOR_KEY if result.factor else SLOPE_KEY,
                 "watched": prose.watched_sentences(results, result, labels),
                 "basis": prose.basis_sentence(result),
                 "figure": figure.svg() if figure else "",

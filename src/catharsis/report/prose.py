@@ -252,24 +252,29 @@ def analogue_sentence(result: SynthesisResult) -> str:
     return f"{result.spec.title}: {size}, {many}."
 
 
-def also_sentence(result: SynthesisResult, labels: dict[str, str]) -> str:
-    """One line on a further moderator synthesis."""
+def also_sentence(results: Results, result: SynthesisResult, labels: dict[str, str]) -> str:
+    """One line on a moderator synthesis: its average, or its coefficients."""
     estimate, low, high = result.headline()
     measure = result.effects.measure
     says = "; ".join(found.caveat.say for found in result.caveats if found.count == found.of)
     size = f"{SYMBOLS[measure.code]} {value(measure, estimate, sign=True)} ({limits(measure, low, high)})"
-    model = result.fit
-    if model is not None and model.blocks.p > 1:
-        lows, highs = model.interval()
-        size = listing(
-            [
-                f"{term_label(model.design.terms[i], labels)} {difference(measure, float(model.beta[i]))} "
-                f"({differences(measure, float(lows[i]), float(highs[i]))})"
-                for i in range(1, model.blocks.p)
-            ]
-        )
-        size += f", {difference_unit(result)}"
-    return f"{result.spec.title}: {size}{f' – {says}' if says else ''}."
+    if result.fit is not None and result.fit.blocks.p > 1:
+        size = _coefficients(results, result, result.fit, labels)
+    return f"{size}{f' – {says}' if says else ''}."
+
+
+def _coefficients(results: Results, result: SynthesisResult, model: Fit, labels: dict[str, str]) -> str:
+    """Every coefficient but the intercept as the reader sees it."""
+    measure = result.effects.measure
+    lows, highs = model.interval()
+    moderator = results.plan.dictionary.moderators.get(result.slope or "")
+    per = f" per {moderator.unit.removesuffix('s')}" if moderator is not None and moderator.unit else ""
+    parts = [
+        f"{term_label(model.design.terms[i], labels).lower()} {difference(measure, float(model.beta[i]))}{per} "
+        f"({differences(measure, float(lows[i]), float(highs[i]))})"
+        for i in range(1, model.blocks.p)
+    ]
+    return f"{capital(listing(parts))}, {difference_unit(result)}"
 
 
 def watched_sentences(results: Results, result: SynthesisResult, labels: dict[str, str]) -> list[str]:
@@ -379,7 +384,9 @@ def term_label(term: str, labels: dict[str, str]) -> str:
     ('Cried alone', 'Year')
     """
     factor, _, level = term.partition("[")
-    return capital(labels.get(f"{factor}={level[:-1]}", level[:-1])) if level else capital(term.replace("_", " "))
+    if not level:
+        return capital(labels.get(term, term.replace("_", " ")))
+    return capital(labels.get(f"{factor}={level[:-1]}", level[:-1]))
 
 
 def _plain(measure: Measure) -> Measure:

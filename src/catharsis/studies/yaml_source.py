@@ -259,7 +259,7 @@ def _yaml_hint(text: str, lines: _Lines, line: int) -> tuple[str, str]:
         return "YAML does not allow tabs for indentation", "replace the tab by spaces"
     if last.count("{") > last.count("}") or last.count("[") > last.count("]"):
         return "a bracket is opened here and not closed", "close it with } or ] on the same line"
-    if re.search(r":\s[^\"'{\[]*:(\s|$)", last):
+    if re.match(r"[^:]+:\s[^\"'{\[]*:(\s|$)", last):
         return "a colon followed by a space starts a new key", "put the text between quotes"
     if re.match(r"(- )?[^\s:]+:[^\s]", last):
         return "a key ends with a colon and a space", "add a space after the colon"

@@ -103,8 +103,8 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
     Examples
     --------
-    >>> ticks(-0.1, 1.4)
-    [0.0, 0.5, 1.0]
+    >>> ticks(-0.1, 2.2)
+    [0.0, 0.5, 1.0, 1.5, 2.0]
     """
     span = high - low
     if not span > 0:
@@ -170,8 +170,8 @@ def marks(low: float, high: float, back: str, to_reader: Callable[[float], float
 
     Examples
     --------
-    >>> marks(-0.1, 1.2, "none", float)
-    [(0.0, '0'), (0.5, '0.5'), (1.0, '1')]
+    >>> marks(-1.1, 2.2, "none", float)
+    [(-1.0, '−1'), (0.0, '0'), (1.0, '1'), (2.0, '2')]
     """
     if back == "exp":
         return [(float(np.log(value)), f"{value:g}") for value in ratio_ticks(low, high)]
