@@ -22,7 +22,9 @@ DICTIONARY = Dictionary.model_validate(
 )
 
 
-def row(id: str = "a", kind: str = "estimate", outcome: str = "mood", waived: tuple[Waiver, ...] = (), **cells: Any) -> Row:
+def row(
+    id: str = "a", kind: str = "estimate", outcome: str = "mood", waived: tuple[Waiver, ...] = (), **cells: Any
+) -> Row:
     places = {name: At("studies.yaml", 10 + i) for i, name in enumerate(cells)}
     return Row({"effect": id, "kind": kind, "outcome": outcome, **cells}, places, At("studies.yaml", 1), waived)
 

@@ -18,7 +18,9 @@ from catharsis.effects.measures import MEASURES, effect_size, measure
 from catharsis.errors import ModelError
 from catharsis.numerics import FloatArray
 
-GOLDEN = {case["source"].rsplit(" ", 1)[1]: case for case in json.loads(Path(__file__).with_name("golden.json").read_text())}
+GOLDEN = {
+    case["source"].rsplit(" ", 1)[1]: case for case in json.loads(Path(__file__).with_name("golden.json").read_text())
+}
 RTOL = 1e-10  # worst seen 1e-14: both sides evaluate the same closed forms
 ATOL = 1e-12  # effects that are 0
 COLUMNS = {
@@ -28,7 +30,13 @@ COLUMNS = {
     "RR": {"ai": "ai", "bi": "bi", "ci": "ci", "di": "di"},
     "MC": {"mean_change": "mean", "sd_change": "sd", "n": "ni"},
 }
-COLUMNS |= {"SMD": COLUMNS["MD"], "ZCOR": COLUMNS["COR"], "OR": COLUMNS["RR"], "RD": COLUMNS["RR"], "SMCC": COLUMNS["MC"]}
+COLUMNS |= {
+    "SMD": COLUMNS["MD"],
+    "ZCOR": COLUMNS["COR"],
+    "OR": COLUMNS["RR"],
+    "RD": COLUMNS["RR"],
+    "SMCC": COLUMNS["MC"],
+}
 
 
 def frame_of(case: dict[str, Any]) -> pd.DataFrame:

@@ -121,7 +121,13 @@ def test_rows_enter_in_order_and_the_rest_say_why(make_row: Any, dictionary: Dic
 
 def test_nothing_to_prepare(dictionary: Dictionary) -> None:
     effects = prepare([], "auto", dictionary)
-    assert (len(effects), effects.scale, effects.people, effects.samples, effects.routes()) == (0, "standardised", 0, 0, {})
+    assert (len(effects), effects.scale, effects.people, effects.samples, effects.routes()) == (
+        0,
+        "standardised",
+        0,
+        0,
+        {},
+    )
     assert list(effects.frame().columns) == ["yi", "vi", "route"]
 
 
@@ -190,7 +196,13 @@ def test_people_are_counted_once_a_sample(make_row: Any, dictionary: Dictionary)
     def people(*rows: Row, scale: Any = "standardised") -> int | None:
         return prepare(rows, scale, dictionary).people
 
-    assert people(make_row("a", sample="s", overlap_group="s", **CHANGE), make_row("b", sample="s", overlap_group="s", **CHANGE)) == 100
+    assert (
+        people(
+            make_row("a", sample="s", overlap_group="s", **CHANGE),
+            make_row("b", sample="s", overlap_group="s", **CHANGE),
+        )
+        == 100
+    )
     assert people(make_row("a", **GROUPS)) == 40
     assert people(make_row("a", d=0.4, d_se=0.1), make_row("b", d=0.4, d_se=0.1, n=20)) is None
     assert people(make_row("b", d=0.4, d_se=0.1, n=20), make_row("a", d=0.4, d_se=0.1)) is None

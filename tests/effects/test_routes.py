@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from scipy.special import stdtr
 
 from catharsis.effects.measures import MEASURES
@@ -43,7 +42,14 @@ CASES: list[tuple[Scale, str, str, dict[str, Any], float, float]] = [
     ("standardised", "d and SE", "SMD", {"d": 0.45, "d_se": 0.15}, 0.45, 0.0225),
     ("standardised", "d and SE", "SMCC", {"d": 0.45, "d_se": 0.15, "test": "one-sample"}, 0.45, 0.0225),
     ("standardised", "d and 95% CI", "SMD", {"d": 0.5, "d_low": 0.1, "d_high": 0.9}, 0.5, 0.041650843460320934),
-    ("standardised", "d and 95% CI", "SMCC", {"d": 0.5, "d_low": 0.1, "d_high": 0.9, "test": "one-sample"}, 0.5, 0.0416508434603),
+    (
+        "standardised",
+        "d and 95% CI",
+        "SMCC",
+        {"d": 0.5, "d_low": 0.1, "d_high": 0.9, "test": "one-sample"},
+        0.5,
+        0.0416508434603,
+    ),
     ("standardised", "d and group sizes", "SMD", {"d": G, **PEOPLE}, G, GV),
     ("standardised", "t of two groups", "SMD", {"t": T, **PEOPLE}, G, GV),
     ("standardised", "F(1, df) of two groups", "SMD", {"F": T**2, "sign": 1, **PEOPLE}, G, GV),
@@ -56,11 +62,32 @@ CASES: list[tuple[Scale, str, str, dict[str, Any], float, float]] = [
     ("correlation", "r and n", "ZCOR", {"r": 0.4, "n": 30}, math.atanh(0.4), 1 / 27),
     ("correlation", "t of a correlation", "ZCOR", {"t": R_T, **COR}, math.atanh(0.4), 1 / 27),
     ("correlation", "F(1, df) of a correlation", "ZCOR", {"F": R_T**2, "sign": 1, **COR}, math.atanh(0.4), 1 / 27),
-    ("correlation", "exact p of a correlation", "ZCOR", {"p": 2 * float(stdtr(28, -R_T)), "sign": 1, **COR}, math.atanh(0.4), 1 / 27),
+    (
+        "correlation",
+        "exact p of a correlation",
+        "ZCOR",
+        {"p": 2 * float(stdtr(28, -R_T)), "sign": 1, **COR},
+        math.atanh(0.4),
+        1 / 27,
+    ),
     ("RR", "yi and vi", "RR", {"yi": 0.3, "vi": 0.04}, 0.3, 0.04),
-    ("RR", "2 x 2 counts", "RR", {"events1": 4, "n1": 123, "events2": 11, "n2": 139}, -0.889311333920205, 0.325584765007944),
+    (
+        "RR",
+        "2 x 2 counts",
+        "RR",
+        {"events1": 4, "n1": 123, "events2": 11, "n2": 139},
+        -0.889311333920205,
+        0.325584765007944,
+    ),
     ("OR", "yi and vi", "OR", {"yi": 0.3, "vi": 0.04}, 0.3, 0.04),
-    ("OR", "2 x 2 counts", "OR", {"events1": 4, "n1": 123, "events2": 11, "n2": 139}, -0.938694140870192, 0.357124952253733),
+    (
+        "OR",
+        "2 x 2 counts",
+        "OR",
+        {"events1": 4, "n1": 123, "events2": 11, "n2": 139},
+        -0.938694140870192,
+        0.357124952253733,
+    ),
     ("RD", "yi and vi", "RD", {"yi": 0.3, "vi": 0.04}, 0.3, 0.04),
     ("RD", "2 x 2 counts", "RD", {"events1": 10, "n1": 100, "events2": 20, "n2": 100}, -0.1, 0.0025),
     ("PLO", "yi and vi", "PLO", {"yi": 0.3, "vi": 0.04}, 0.3, 0.04),
@@ -71,7 +98,9 @@ CASES: list[tuple[Scale, str, str, dict[str, Any], float, float]] = [
 # definition of the statistic, so that means and SDs, t, F and p must meet in one number.
 
 
-def size_of(make_row: Any, dictionary: Dictionary, scale: Scale, outcome: str = "mood", **cells: Any) -> EffectSize | None:
+def size_of(
+    make_row: Any, dictionary: Dictionary, scale: Scale, outcome: str = "mood", **cells: Any
+) -> EffectSize | None:
     return effect_size_of(make_row(outcome=outcome, **cells), scale, dictionary)
 
 
@@ -87,7 +116,14 @@ def test_every_measure_is_reached_and_every_route_names_a_known_one() -> None:
 
 @pytest.mark.parametrize(("scale", "route", "code", "cells", "yi", "vi"), CASES)
 def test_routes(
-    scale: Scale, route: str, code: str, cells: dict[str, Any], yi: float, vi: float, make_row: Any, dictionary: Dictionary
+    scale: Scale,
+    route: str,
+    code: str,
+    cells: dict[str, Any],
+    yi: float,
+    vi: float,
+    make_row: Any,
+    dictionary: Dictionary,
 ) -> None:
     size = size_of(make_row, dictionary, scale, **cells)
     assert size is not None
@@ -99,7 +135,14 @@ def test_routes(
 
 @pytest.mark.parametrize(("scale", "route", "code", "cells", "yi", "vi"), CASES)
 def test_higher_is_turns_scores_and_never_words(
-    scale: Scale, route: str, code: str, cells: dict[str, Any], yi: float, vi: float, make_row: Any, dictionary: Dictionary
+    scale: Scale,
+    route: str,
+    code: str,
+    cells: dict[str, Any],
+    yi: float,
+    vi: float,
+    make_row: Any,
+    dictionary: Dictionary,
 ) -> None:
     plain, turned = (size_of(make_row, dictionary, scale, outcome, **cells) for outcome in ("mood", "gloom"))
     assert plain is not None

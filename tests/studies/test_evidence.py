@@ -65,7 +65,9 @@ def digits(source: YamlSource) -> dict[str, dict[str, str]]:
                 for level in levels:
                     size = len(level) + 1
                     own |= {
-                        str(path[-1]): text for path, text in source.printed.items() if path[:-1] == level and len(path) == size
+                        str(path[-1]): text
+                        for path, text in source.printed.items()
+                        if path[:-1] == level and len(path) == size
                     }
                 for place, name in enumerate(("d_low", "d_high")):
                     if (*here, "numbers", "d_ci", place) in source.printed:
@@ -103,10 +105,14 @@ def test_numbers_keep_their_digits(
 
 def test_what_a_positive_number_means(pack: dict[str, dict[str, str]], table: StudyTable) -> None:
     means = {row.id: table.dictionary.outcomes[row.get("outcome")].means for row in table}
-    assert {key: (means[key], line["positive_means"]) for key, line in pack.items() if means[key] != line["positive_means"]} == {}
+    assert {
+        key: (means[key], line["positive_means"]) for key, line in pack.items() if means[key] != line["positive_means"]
+    } == {}
 
 
-def test_exact_p_and_verdicts(pack: dict[str, dict[str, str]], table: StudyTable, digits: dict[str, dict[str, str]]) -> None:
+def test_exact_p_and_verdicts(
+    pack: dict[str, dict[str, str]], table: StudyTable, digits: dict[str, dict[str, str]]
+) -> None:
     rows = {row.id: row for row in table}
     for key, line in pack.items():
         row = rows[key]
@@ -145,4 +151,6 @@ def test_reports_differ_from_cites_only_where_one_review_was_read(table: StudyTa
         return bool(row.get("report") != row.get("cite"))
 
     assert {row.get("cite") for row in table if other(row)} == {"bakermanskranenburg2013sniffing"}
-    assert len({row.get("report") for row in table if other(row)}) == len({row.get("sample") for row in table if other(row)})
+    assert len({row.get("report") for row in table if other(row)}) == len(
+        {row.get("sample") for row in table if other(row)}
+    )

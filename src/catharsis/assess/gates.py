@@ -126,7 +126,9 @@ def gate(k: int, m: int, coefficients: int = 0, sampler_problems: tuple[str, ...
         withheld.append(Withheld("a statement about heterogeneity", f"{k} samples cannot tell it from chance"))
     funnel: Literal["none", "drawn", "tested"] = "none"
     if one_study:
-        withheld.append(Withheld("funnel plots and tests of reporting bias", "all samples come from one report (m = 1)"))
+        withheld.append(
+            Withheld("funnel plots and tests of reporting bias", "all samples come from one report (m = 1)")
+        )
     elif stand == "full":
         funnel = "tested"
     elif stand == "some":
@@ -135,17 +137,18 @@ def gate(k: int, m: int, coefficients: int = 0, sampler_problems: tuple[str, ...
     elif stand == "few":
         withheld.append(Withheld("a funnel plot", f"it needs at least {MIN_FREQUENTIST} samples; here k = {k}"))
     if coefficients > allowed_coefficients(k):
-        withheld.append(
-            Withheld(
-                "a confirmatory reading of the moderators",
-                f"{coefficients} coefficients need {MIN_FULL * coefficients} samples by the rule of ten; here k = {k}",
-            )
+        need = (
+            f"1 coefficient needs {MIN_FREQUENTIST} samples"
+            if coefficients == 1
+            else f"{coefficients} coefficients need {MIN_FULL * coefficients} samples by the rule of ten"
         )
+        withheld.append(Withheld("a confirmatory reading of the moderators", f"{need}; here k = {k}"))
     withheld += [Withheld("Bayesian statements", problem) for problem in sampler_problems]
+    bayes = k >= MIN_POOL and not sampler_problems
     return Gate(
-        k=k, m=m, standing=stand, pool=k >= MIN_POOL, headline="bayes" if stand == "few" and not sampler_problems else "frequentist",
+        k=k, m=m, standing=stand, pool=k >= MIN_POOL, headline="bayes" if stand == "few" and bayes else "frequentist",
         heterogeneity=k >= MIN_FREQUENTIST, coefficients=allowed_coefficients(k), funnel=funnel,
-        new="site" if one_study else "study", bayes=not sampler_problems, withheld=tuple(withheld),
+        new="site" if one_study else "study", bayes=bayes, withheld=tuple(withheld),
     )  # fmt: skip
 
 

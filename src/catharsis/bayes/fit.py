@@ -9,13 +9,15 @@ import numpy as np
 
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
-from catharsis.errors import ModelError
+from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.blocks import make_blocks
 from catharsis.likelihood.data import check_data, random_factors, read_data
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ENGINES = ("exact", "nuts")
 
 
 def fit_bayes(
@@ -57,7 +59,7 @@ def fit_bayes(
     Raises
     ------
     ModelError
-        When the data cannot carry the model.
+        When the data cannot carry the model, the posterior is improper, or the engine cannot fit it.
 
     References
     ----------
@@ -69,21 +71,19 @@ def fit_bayes(
     >>> round(post.mu.mean, 3), round(post.tau.median, 3)
     (0.403, 0.366)
     """
+    if engine not in ENGINES:
+        raise ModelError(f'there is no engine "{engine}": {did_you_mean(engine, ENGINES)}')
     given = read_data(formula, data, yi, vi, X, reference, levels)
     check_data(given, level)
-    factors = random_factors(random, data, len(given.yi)) or [
-        ("effect", np.arange(len(given.yi), dtype=np.int64))
-    ]
+    factors = random_factors(random, data, len(given.yi)) or [("effect", np.arange(len(given.yi), dtype=np.int64))]
     blocks = make_blocks(given.yi, given.design.X, given.vi, factors)
     chosen = priors or Priors()
     if engine == "exact":
         from catharsis.bayes import exact
 
         return exact.posterior(blocks, given.design.terms, given.labels, chosen, level)
-    if engine == "nuts":
-        from catharsis.bayes import nuts
+    from catharsis.bayes import nuts
 
-        return nuts.posterior(
-            blocks, given.design.terms, given.labels, chosen, level, draws=draws, chains=chains, seed=seed
-        )
-    raise ModelError(f'there is no engine "{engine}": use exact or nuts')
+    return nuts.posterior(
+        blocks, given.design.terms, given.labels, chosen, level, draws=draws, chains=chains, seed=seed
+    )

@@ -7,6 +7,7 @@ same code.
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from catharsis.bayes.exact import existing, moment_notes, rotate, tail_of
 from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError
@@ -24,6 +26,7 @@ from catharsis.numerics import FloatArray, IntArray
 
 TARGET_ACCEPT = (0.99, 0.999)  # funnels of small k need short steps; the second is tried when the first diverges
 TUNE = 2000
+MIN_DRAWS = 4  # split R-hat needs two draws in each half of a chain
 
 _COMPILED: dict[tuple[Any, ...], Any] = {}
 
@@ -92,30 +95,23 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
     pymc.Model
         Variables `b` (p,), `tau`, `z` (levels,), and `theta` (k,), the true effects.
     """
-    if len(blocks.factors) != 1 or any(
-        np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks
-    ):
+    if len(blocks.factors) != 1 or any(np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks):
         raise ModelError("the NUTS engine takes one random factor and independent sampling errors so far")
     if priors.tau.family == "fixed":
         raise ModelError("with tau fixed nothing is left to sample; use engine='exact'")
     pm = _pymc()
     data = _data(blocks, terms, priors)
-    _, precision = priors.location(terms)
-    with pm.Model(
-        coords={
-            "term": list(terms),
-            "effect": np.arange(blocks.k),
-            "level": np.arange(data["level"].max() + 1),
-        }
-    ) as model:
-        held = {name: pm.Data(name, value) for name, value in data.items() if name != "flat"}
-        if np.all(precision > 0):
-            b_unit = pm.Normal("b_unit", 0.0, 1.0, dims="term")
-            b = pm.Deterministic("b", held["b_mean"] + held["b_sd"] * b_unit, dims="term")
-        elif not np.any(precision > 0):
-            b = pm.Flat("b", dims="term")
-        else:
-            raise ModelError("the NUTS engine needs priors on b that are all flat or all normal")
+    normal = priors.location(terms)[1] > 0
+    coords = {"term": list(terms), "effect": np.arange(blocks.k), "level": np.arange(data["level"].max() + 1)}
+    with pm.Model(coords=coords) as model:
+        held = {name: pm.Data(name, value) for name, value in data.items()}
+        units = []
+        if normal.any():
+            units.append(pm.Normal("b_unit", 0.0, 1.0, shape=int(normal.sum())))
+        if not normal.all():
+            units.append(pm.Flat("b_flat", shape=int((~normal).sum())))
+        order = np.argsort(np.argsort(~normal, kind="stable"))  # back from normal ones first
+        b = pm.Deterministic("b", held["b_mean"] + held["b_sd"] * pm.math.concatenate(units)[order], dims="term")
         tau = pm.Deterministic("tau", _tau(pm, priors.tau, held["tau_size"]))
         z = pm.Normal("z", 0.0, 1.0, dims="level")
         theta = pm.Deterministic("theta", held["X"] @ b + tau * z[held["level"]], dims="effect")
@@ -124,16 +120,29 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
 
 
 def _data(blocks: Blocks, terms: Sequence[str], priors: Priors) -> dict[str, Any]:
+    """What a compiled structure is given; a flat coefficient is measured from least squares, in its units."""
     mean, precision = priors.location(terms)
+    sei = np.sqrt(_variances(blocks))
+    spread = np.ones(blocks.p)
+    spread[precision > 0] = precision[precision > 0] ** -0.5
+    flat = precision == 0
+    if flat.any():
+        X = blocks.X / sei[:, None]
+        mean[flat] = np.linalg.lstsq(X, blocks.y / sei, rcond=None)[0][flat]
+        rough = float(np.sqrt(np.mean(((blocks.y - blocks.X @ mean) / sei) ** 2)))
+        spread[flat] = max(rough, 1.0) / np.linalg.norm(X, axis=0)[flat]
+    return {
+        "yi": blocks.y, "sei": sei, "X": blocks.X, "level": _levels(blocks), "b_mean": mean, "b_sd": spread,
+        "tau_size": np.array([*priors.tau.parameters, 0.0])[:2],
+    }  # fmt: skip
+
+
+def _variances(blocks: Blocks) -> FloatArray:
+    """(k,) sampling variances."""
     v = np.empty(blocks.k)
     for stack in blocks.stacks:
         v[stack.rows] = np.diagonal(stack.V, axis1=1, axis2=2)
-    with np.errstate(divide="ignore"):
-        spread = np.where(precision > 0, precision**-0.5, 1.0)
-    return {
-        "yi": blocks.y, "sei": np.sqrt(v), "X": blocks.X, "level": _levels(blocks), "b_mean": mean, "b_sd": spread,
-        "tau_size": np.array([*priors.tau.parameters, 0.0])[:2],
-    }  # fmt: skip
+    return v
 
 
 def posterior(
@@ -166,6 +175,11 @@ def posterior(
     ----------
     [@hoffman2014; @abrilpla2023; @kumar2019]
     """
+    if draws < MIN_DRAWS or chains < 1:
+        raise ModelError(
+            f"{chains} chains of {draws} draws tell nothing: use 1 chain or more of {MIN_DRAWS} draws or more"
+        )
+    tail = tail_of(rotate(blocks), terms, priors)
     for target in TARGET_ACCEPT:
         idata, sampler = _sample(blocks, terms, priors, Run(draws, chains, seed, target))
         diagnostics = _diagnose(idata, sampler)
@@ -176,22 +190,25 @@ def posterior(
     theta = np.asarray(idata.posterior["theta"])
     rng = np.random.default_rng(seed)
     new = b[..., 0] + tau * rng.standard_normal(tau.shape)
-    _extend(idata, blocks, theta, labels, rng)
+    _extend(idata, blocks, theta, terms, labels, rng)
     named = {**{term: b[..., i] for i, term in enumerate(terms)}, "tau": tau, "new study": new}
 
     def linear(x: Sequence[float]) -> Marginal:
-        return of_draws(b @ np.asarray(x, dtype=float), level)
+        row = np.asarray(x, dtype=float)
+        if row.shape != (len(terms),):
+            raise ModelError(f"{row.size} numbers for {len(terms)} coefficients ({', '.join(terms)})")
+        return existing(of_draws(b @ row, level), tail.moments if tail.touches(row) else 2)
 
     def chance(name: str, side: str, value: float) -> float:
         return float((named[name] < value).mean() if side == "<" else (named[name] > value).mean())
 
     univariate = all(stack.rows.shape[1] == 1 for stack in blocks.stacks)
     return Posterior(
-        engine="nuts", terms=terms, coefficients={term: of_draws(named[term], level) for term in terms},
-        tau=of_draws(tau, level), new=of_draws(new, level),
+        engine="nuts", terms=terms, coefficients=dict(zip(terms, map(linear, np.eye(len(terms))), strict=True)),
+        tau=existing(of_draws(tau, level), tail.moments), new=existing(of_draws(new, level), tail.moments),
         studies={label: of_draws(theta[..., i], level) for i, label in enumerate(labels)} if univariate else {},
         linear=linear, priors=priors, level=level, log_evidence=float("nan"), error=float("nan"), chance=chance,
-        diagnostics=diagnostics, inference_data=idata,
+        diagnostics=diagnostics, inference_data=idata, notes=moment_notes(tail, priors),
     )  # fmt: skip
 
 
@@ -200,7 +217,8 @@ def _sample(blocks: Blocks, terms: tuple[str, ...], priors: Priors, run: Run) ->
         return _sample_pymc(pymc_model(blocks, terms, priors), run), "PyMC"
     data = _data(blocks, terms, priors)
     levels = int(data["level"].max()) + 1
-    structure = (blocks.k, terms, levels, priors.tau.family, priors.mu.family, priors.b.family)
+    normal = tuple((priors.location(terms)[1] > 0).tolist())
+    structure = (blocks.k, terms, levels, priors.tau.family, normal)
     _pymc()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -217,23 +235,39 @@ def _sample(blocks: Blocks, terms: tuple[str, ...], priors: Priors, run: Run) ->
 
 def _sample_pymc(model: Any, run: Run) -> Any:
     pm = _pymc()
-    with model, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pm.sample(
-            draws=run.draws, tune=TUNE, chains=run.chains, cores=1, random_seed=run.seed, target_accept=run.target,
-            progressbar=False, compute_convergence_checks=False, compile_kwargs={"mode": "NUMBA"},
-        )  # fmt: skip
+    log = logging.getLogger("pymc")
+    before = log.level
+    log.setLevel(logging.ERROR)  # it announces every run on stderr; divergences are counted in the diagnostics
+    try:
+        with model, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pm.sample(
+                draws=run.draws,
+                tune=TUNE,
+                chains=run.chains,
+                cores=1,
+                random_seed=run.seed,
+                target_accept=run.target,
+                progressbar=False,
+                compute_convergence_checks=False,
+                compile_kwargs={"mode": "NUMBA"},
+            )
+    finally:
+        log.setLevel(before)
 
 
 def _extend(
-    idata: Any, blocks: Blocks, theta: FloatArray, labels: Sequence[str], rng: np.random.Generator
+    idata: Any,
+    blocks: Blocks,
+    theta: FloatArray,
+    terms: Sequence[str],
+    labels: Sequence[str],
+    rng: np.random.Generator,
 ) -> None:
     """Add log likelihood, posterior predictive draws and the data, named by effect."""
     import xarray as xr
 
-    v = np.empty(blocks.k)
-    for stack in blocks.stacks:
-        v[stack.rows] = np.diagonal(stack.V, axis1=1, axis2=2)
+    v = _variances(blocks)
     chains, draws = theta.shape[:2]
     coords = {"chain": np.arange(chains), "draw": np.arange(draws), "effect": list(labels)}
     dims = ("chain", "draw", "effect")
@@ -244,6 +278,7 @@ def _extend(
         for group in ("log_likelihood", "posterior_predictive", "observed_data"):
             if group in idata.groups():
                 delattr(idata, group)
+        idata.posterior = idata.posterior.assign_coords(effect=list(labels), term=list(terms))
         idata.add_groups(
             log_likelihood=xr.Dataset({"y": (dims, logp)}, coords=coords),
             posterior_predictive=xr.Dataset({"y": (dims, again)}, coords=coords),
@@ -261,6 +296,4 @@ def _diagnose(idata: Any, sampler: str) -> Diagnostics:
         bulk = float(az.ess(sampled, method="bulk").to_array().min())
         tail = float(az.ess(sampled, method="tail").to_array().min())
         ebfmi = float(np.min(az.bfmi(idata))) if "energy" in idata.sample_stats else float("inf")
-    return Diagnostics(
-        rhat, bulk, tail, int(np.asarray(idata.sample_stats["diverging"]).sum()), ebfmi, sampler
-    )
+    return Diagnostics(rhat, bulk, tail, int(np.asarray(idata.sample_stats["diverging"]).sum()), ebfmi, sampler)

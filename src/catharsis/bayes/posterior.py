@@ -16,6 +16,8 @@ from catharsis.numerics import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
+
 
 @dataclass(frozen=True, slots=True)
 class Marginal:
@@ -57,6 +59,8 @@ class Diagnostics:
         Divergent transitions after warm-up.
     ebfmi : float
         Smallest energy fraction of missing information.
+    sampler : str
+        What drew: "nutpie" or "PyMC".
     """
 
     rhat: float
@@ -73,9 +77,7 @@ class Diagnostics:
         if not self.rhat < 1.01:
             found.append(f"R-hat is {self.rhat:.3f} (must be below 1.01)")
         if not min(self.ess_bulk, self.ess_tail) >= 400:
-            found.append(
-                f"the effective sample size is {min(self.ess_bulk, self.ess_tail):.0f} (must be at least 400)"
-            )
+            found.append(f"the effective sample size is {min(self.ess_bulk, self.ess_tail):.0f} (must be at least 400)")
         if self.divergences:
             found.append(f"{self.divergences} transitions diverged (must be none)")
         if not self.ebfmi >= 0.3:
@@ -113,7 +115,11 @@ class Posterior:
     log_evidence : float
         Log marginal likelihood; nan when a prior is flat or the engine does not give it.
     error : float
-        Relative quadrature error of the exact engine; nan for NUTS.
+        Relative quadrature error of the exact engine (mass, mean and second moment of tau); nan for NUTS.
+    chance : callable
+        Name, "<" or ">", and a value to a probability; `probability` reads it from words.
+    notes : tuple of str
+        What every reader must be told.
     """
 
     engine: Literal["exact", "nuts"]
@@ -143,9 +149,7 @@ class Posterior:
 
         rows = {**self.coefficients, "tau": self.tau, "new study": self.new}
         names = ("mean", "sd", "median", "low", "high", "positive", "mcse")
-        return pd.DataFrame(
-            {name: [getattr(row, name) for row in rows.values()] for name in names}, index=list(rows)
-        )
+        return pd.DataFrame({name: [getattr(row, name) for row in rows.values()] for name in names}, index=list(rows))
 
     def probability(self, statement: str, term: str | None = None) -> float:
         """Posterior probability of "> x" or "< x" for a coefficient, "tau" or "new study".
@@ -157,10 +161,10 @@ class Posterior:
         >>> 0.9 < post.probability("> 0") < 1
         True
         """
-        found = re.fullmatch(r"\s*([<>])\s*(-?[\d.]+(?:e-?\d+)?)\s*", statement)
+        found = re.fullmatch(rf"\s*([<>])\s*({NUMBER})\s*", statement)
         if found is None:
             raise ModelError(f'"{statement}" is not a statement; write "> 0" or "< 0.2"')
-        name = term or self.terms[0]
+        name = self.terms[0] if term is None else term
         if name not in (*self.terms, "tau", "new study"):
             raise ModelError(f'there is no "{name}": {did_you_mean(name, [*self.terms, "tau", "new study"])}')
         return self.chance(name, found[1], float(found[2]))
@@ -191,13 +195,5 @@ def of_draws(draws: FloatArray, level: float) -> Marginal:
     square = (draws - draws.mean()) ** 2
     ess, ess_square = (float(az.ess(x, method="mean")) if sd > 0 else float(draws.size) for x in (draws, square))
     mcse_sd = float(square.std() / np.sqrt(ess_square)) / (2 * sd) if sd > 0 else 0.0  # delta method
-    return Marginal(
-        float(draws.mean()),
-        sd,
-        float(median),
-        float(low),
-        float(high),
-        float((draws > 0).mean()),
-        sd / np.sqrt(ess),
-        mcse_sd,
-    )
+    mean, positive = float(draws.mean()), float((draws > 0).mean())
+    return Marginal(mean, sd, float(median), float(low), float(high), positive, sd / np.sqrt(ess), mcse_sd)

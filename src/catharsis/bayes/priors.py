@@ -32,16 +32,28 @@ class Prior:
     family: str
     parameters: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse what is not a distribution."""
+        if self.family not in _COUNT:
+            raise ModelError(f'"{self.family}" is not a prior: {did_you_mean(self.family, list(_COUNT))}')
+        count = _COUNT[self.family]
+        if len(self.parameters) != count:
+            raise ModelError(f'"{self}": {self.family} takes {count or "no"} number{"s" * (count != 1)}')
+        if not all(math.isfinite(value) for value in self.parameters):
+            raise ModelError(f'"{self}": the parameters of a prior are finite')
+        if self.family in _UNSOUND and not _UNSOUND[self.family][0](*self.parameters):
+            raise ModelError(f'"{self}": {_UNSOUND[self.family][1]}')
+        object.__setattr__(self, "parameters", tuple(float(value) for value in self.parameters))
+
     def __str__(self) -> str:
-        return (
-            f"{self.family}({', '.join(f'{value:g}' for value in self.parameters)})"
-            if self.parameters
-            else self.family
-        )
+        text = ", ".join(f"{value:.12g}" for value in self.parameters)
+        return f"{self.family}({text})" if text else self.family
 
     def log_density(self, x: FloatArray) -> FloatArray:
-        """Log density at x; 0 for a flat prior."""
-        return np.asarray(_DENSITY[self.family](np.asarray(x, dtype=float), *self.parameters))
+        """Log density at x, -inf outside the support; 0 for a flat and a fixed one, which have none."""
+        x = np.asarray(x, dtype=float)
+        inside = np.asarray(_DENSITY[self.family](x, *self.parameters), dtype=float)
+        return np.where(x < 0, -np.inf, inside) if self.family in SCALE else inside
 
     @property
     def reach(self) -> float:
@@ -71,6 +83,13 @@ _REACH: dict[str, Callable[..., float]] = {
     "fixed": lambda value: value,
     "uniform": lambda low, high: low + 0.95 * (high - low),
 }
+# when the parameters are sound, and what to say when they are not
+_POSITIVE = (lambda *values: values[-1] > 0, "the spread of a prior is positive")
+_UNSOUND: dict[str, tuple[Callable[..., bool], str]] = {
+    **dict.fromkeys(("normal", "half-normal", "half-cauchy", "exponential"), _POSITIVE),
+    "uniform": (lambda low, high: 0 <= low < high, "a standard deviation lies between 0 or more and a larger number"),
+    "fixed": (lambda value: value >= 0, "a standard deviation is not negative"),
+}
 _COUNT = {"flat": 0, "normal": 2, "half-normal": 1, "half-cauchy": 1, "exponential": 1, "uniform": 2, "fixed": 1}
 LOCATION = ("normal", "flat")
 SCALE = ("half-normal", "half-cauchy", "exponential", "uniform", "fixed")
@@ -97,15 +116,6 @@ def parse_prior(text: str, allowed: Sequence[str] = (*LOCATION, *SCALE)) -> Prio
         values = tuple(float(part) for part in (found[2] or "").split(",") if part.strip())
     except ValueError:
         raise ModelError(f'"{text}": the parameters of a prior are numbers') from None
-    if len(values) != _COUNT[family]:
-        raise ModelError(f'"{text}": {family} takes {_COUNT[family]} number{"s" * (_COUNT[family] != 1)}')
-    sound = {
-        "uniform": lambda: 0 <= values[0] < values[1],
-        "fixed": lambda: values[0] >= 0,
-        "flat": lambda: True,
-    }.get(family, lambda: values[-1] > 0)
-    if not all(math.isfinite(value) for value in values) or not sound():
-        raise ModelError(f'"{text}": the spread of a prior is positive, and a standard deviation is not negative')
     return Prior(family, values)
 
 
@@ -127,9 +137,25 @@ class Priors:
     b: Prior = field(default_factory=lambda: Prior("normal", (0.0, 1.0)))
     tau: Prior = field(default_factory=lambda: Prior("half-normal", (0.5,)))
 
+    def __post_init__(self) -> None:
+        """Refuse a prior in the wrong place, such as a normal one on tau."""
+        for name, allowed in (("mu", LOCATION), ("b", LOCATION), ("tau", SCALE)):
+            prior: Prior = getattr(self, name)
+            if prior.family not in allowed:
+                raise ModelError(f"{prior} is not a prior for {name}: use one of {', '.join(allowed)}")
+
     @classmethod
     def parse(cls, texts: Mapping[str, str]) -> Priors:
-        """From texts such as {"mu": "normal(0, 1)", "tau": "half-normal(0.5)"}; b defaults to mu's spread at 0."""
+        """From texts such as {"mu": "normal(0, 1)", "tau": "half-normal(0.5)"}; b defaults to mu's spread at 0.
+
+        Raises
+        ------
+        ModelError
+            For a text that is not a prior, or a key other than mu, b and tau.
+        """
+        for name in texts:
+            if name not in ("mu", "b", "tau"):
+                raise ModelError(f'there is no prior on "{name}": {did_you_mean(name, ["mu", "b", "tau"])}')
         mu = parse_prior(texts.get("mu", "normal(0, 1)"), LOCATION)
         default_b = "flat" if mu.family == "flat" else f"normal(0, {mu.parameters[1]})"
         return cls(

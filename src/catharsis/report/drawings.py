@@ -38,6 +38,14 @@ def ends(results: Results, result: SynthesisResult) -> tuple[str, str]:
     return words.negative, words.positive
 
 
+STATED = Words(positive="as it says", negative="the opposite", none="no different")
+
+
+def words_for(results: Results, found: DirectionsResult) -> Words:
+    """How directions are called: by the family's words, or against the statement of each outcome."""
+    return STATED if "outcome" in found.spec.by else words_of(results, found.family)
+
+
 def forest(results: Results, result: SynthesisResult) -> Sheet:
     """The forest plot of a synthesis."""
     lines = tuple(_lines(result))
@@ -166,7 +174,7 @@ def _bubbles(results: Results, result: SynthesisResult, model: Fit, name: str) -
 
 def directions(results: Results, found: DirectionsResult, labels: dict[str, str]) -> Sheet:
     """The effect-direction plot of a count."""
-    words = words_of(results, found.family)
+    words = words_for(results, found)
     rows = tuple(
         Votes(label, _marks(cell, found.spec.vote), count(len(cell.rows), "row"))
         for label, cell in zip(cell_labels(found, labels), found.cells, strict=True)
@@ -286,7 +294,7 @@ def _gap_card(results: Results, item: FamilyResult) -> Sheet:
 
 def _directions_card(results: Results, found: DirectionsResult, labels: dict[str, str]) -> Sheet:
     """Rows of the first `by` column, votes of each of its settings side by side."""
-    words = words_of(results, found.family)
+    words = words_for(results, found)
     by = found.spec.by[0]
     rows: dict[str, list[tuple[Vote, str]]] = {}
     for cell in found.cells:

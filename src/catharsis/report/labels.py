@@ -20,7 +20,9 @@ def level_labels(results: Results) -> dict[str, str]:
         for level, label in (moderator.levels or {}).items()
     }
     found |= {name: moderator.label for name, moderator in results.plan.dictionary.moderators.items()}
-    return found | {f"outcome={key}": outcome.label for key, outcome in results.plan.dictionary.outcomes.items()}
+    return found | {
+        f"outcome={key}": outcome.means or outcome.label for key, outcome in results.plan.dictionary.outcomes.items()
+    }
 
 
 def row_labels(result: SynthesisResult) -> list[str]:

@@ -285,7 +285,7 @@ def _synthesis_rows(result: SynthesisResult, cites: Citations) -> list[dict[str,
 
 
 def _directions(results: Results, found: DirectionsResult, labels: dict[str, str], cites: Citations) -> dict[str, Any]:
-    words = drawings.words_of(results, found.family)
+    words = drawings.words_for(results, found)
     return {
         "id": found.spec.id,
         "title": found.spec.title,
@@ -333,7 +333,7 @@ def _claim(item: ClaimResult, cites: Citations) -> dict[str, Any]:
         "claim": item.claim.claim,
         "cites": "; ".join(cites.label(str(cite.key)) + resolved[cite.resolved] for cite in keys) or "source unknown",
         "verdict": item.verdict,
-        "gap": not item.direct,
+        "gap": item.claim.testable and not item.direct,
         "note": item.claim.note,
         "rows": f"{count(len(item.speaking), 'row')}, {len(item.context)} as context"
         if item.context
@@ -350,7 +350,9 @@ def _effect(results: Results, row: Row, labels: dict[str, str], cites: Citations
     verdict = {True: f", p < {row.get('alpha', 0.05):g}", False: ", n.s."}.get(row.get("significant"), "")
     told = signs[int(row.get("sign"))] + verdict if row.has("sign") else ""
     moderators = [
-        labels.get(f"{name}={row.get(name)}", f"{row.get(name)}") + (f" {m.unit}" if m.kind == "number" else "")
+        labels.get(f"{name}={row.get(name)}", f"{row.get(name)}")
+        if m.kind != "number"
+        else f"{row.get(name):g} {m.unit}"
         for name, m in results.plan.dictionary.moderators.items()
         if row.has(name) and name not in ("design", "test") and str(row.get(name)) != "none"
     ]

@@ -287,7 +287,7 @@ def _row(
         for column in SHARED_CELLS:
             put(column, getattr(entry, column), (*path, column))
         for column, value in entry.moderators.items():
-            numeric = dictionary.moderators[column].kind == "number"
+            numeric = dictionary.moderators[column].kind == "number" and isinstance(value, int | float)
             put(column, float(value) if numeric else _as_typed(value), (*path, column))
         for column in SOURCE_CELLS if entry.source else ():
             put(f"source_{column}", getattr(entry.source, column), (*path, "source", column))

@@ -143,25 +143,34 @@ def _model_in(annotation: Any) -> Any:
 
 def _where(data: Any, path: Path_) -> str:
     """The entry around a path in the user's words: effect lee2019-1, "numbers" of effect lee2019-1, the file."""
-    name, noun = "the file", ""
+    name, key = "the file", ""
     for part in path[:-1]:
         try:
             data = data[part]
         except (KeyError, IndexError, TypeError):
             break
-        if isinstance(part, str) and isinstance(data, list):
-            noun = SINGULAR.get(part, f'entry of "{part}"')
-        elif isinstance(part, str):
-            name = f'"{part}"' if name == "the file" else f'"{part}" of {name}'
+        if isinstance(part, int):
+            name, key = _entry(data, key, part, name), ""
+        elif isinstance(data, list):
+            key = part
         else:
-            label = (
-                next((data[key] for key in ("id", "label", "cite") if data.get(key)), None)
-                if isinstance(data, dict)
-                else None
-            )
-            inside = "" if name == "the file" else f" of {name}"
-            if isinstance(label, dict | list) or label is None:
-                name = f"{noun or 'entry'} {part + 1}{inside}"
-            else:
-                name = f"{noun or 'entry'} {shown(getattr(label, 'text', str(label)))[1:-1]}"
-    return name
+            name = _inside(f'"{part}"', name)
+    return _inside(f'"{key}"', name) if key else name
+
+
+def _inside(inner: str, outer: str) -> str:
+    return inner if outer == "the file" else f"{inner} of {outer}"
+
+
+def _entry(data: Any, key: str, position: int, outer: str) -> str:
+    """An entry of a list by its label, or by its place when it has none."""
+    noun = SINGULAR.get(key, "entry")
+    label = (
+        next((data[name] for name in ("id", "label", "cite") if data.get(name)), None)
+        if isinstance(data, dict)
+        else None
+    )
+    if label is None or isinstance(label, dict | list):
+        place = f"{noun} {position + 1}" + (f' of "{key}"' if noun == "entry" and key else "")
+        return _inside(place, outer)
+    return f"{noun} {shown(getattr(label, 'text', str(label)))[1:-1]}"
