@@ -61,7 +61,8 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [  # rule, what, cells
     ("n-too-small", "n2 is 0", {"d": 0.5, "d_se": 0.1, "n2": 0}),
     ("n-too-small", "n is 1", {"kind": "bounds", "sign": 1, "n": 1}),
     ("n-below-groups", "n is 17, but n1 + n2 is 18", {"t": 1.0, "n": 17, "n1": 9, "n2": 9}),
-    ("n-above-enrolled", "n is 21, but 20 were enrolled", {"mean_change": 0.5, "sd_change": 1.0, "n": 21, "enrolled": 20}),
+    ("n-above-enrolled", "n is 21, but 20 were enrolled",
+     {"mean_change": 0.5, "sd_change": 1.0, "n": 21, "enrolled": 20}),
     ("r-out-of-range", "r is 1", {"r": 1.0, "n": 9}),
     ("p-out-of-range", "p is 4.2", {"p": 4.2, "n": 9, "sign": 1}),
     ("alpha-out-of-range", "alpha is 5", {"kind": "bounds", "sign": 1, "n": 9, "alpha": 5.0}),
@@ -71,13 +72,15 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [  # rule, what, cells
     ("interval-swapped", "the interval runs from 0.9 to 0.1", {"d": 0.5, "d_low": 0.9, "d_high": 0.1}),
     ("interval-empty", "both limits of the interval are 0.5", {"d": 0.5, "d_low": 0.5, "d_high": 0.5}),
     ("interval-without-estimate", "d is 0.5, outside its interval [0.6, 0.7]", {"d": 0.5, "d_low": 0.6, "d_high": 0.7}),
-    ("mean-outside-scale", "mean_change is 3.1, outside the scale -3 to 3", {"mean_change": 3.1, "sd_change": 1, "n": 9}),
+    ("mean-outside-scale", "mean_change is 3.1, outside the scale -3 to 3",
+     {"mean_change": 3.1, "sd_change": 1, "n": 9}),
     ("sd-too-large", "sd_change is 3.3, but with a mean of 0 it cannot exceed 3.18",
      {"mean_change": 0.0, "sd_change": 3.3, "n": 9}),
     ("se-too-large", "se_change is 1.27, an SD of 3.81, but it cannot exceed 3.18",
      {"mean_change": 0.0, "se_change": 1.27, "n": 9}),
     ("events-above-n", "events1 is 10, but n1 is 9", {"kind": "counts", "events1": 10, "n1": 9}),
-    ("counts-above-n", "better + same + worse is 10, but n is 9", {"kind": "counts", "better": 5, "same": 1, "worse": 4, "n": 9}),
+    ("counts-above-n", "better + same + worse is 10, but n is 9",
+     {"kind": "counts", "better": 5, "same": 1, "worse": 4, "n": 9}),
     ("share", "share_better is 30", {"kind": "counts", "share_better": 30.0}),
     ("shares-above-1", "the shares add to 1.2", {"kind": "counts", "share_better": 0.6, "share_worse": 0.6}),
     ("missing-n", "mean_change without n", {"mean_change": 0.5, "sd_change": 1.0}),
@@ -85,7 +88,8 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [  # rule, what, cells
     ("missing-n", "events1 without n1", {"kind": "counts", "events1": 5}),
     ("missing-n", "r without n", {"r": 0.5}),
     ("missing-n", "t without n, or n1 and n2", {"t": 2.0}),
-    ("missing-spread", "mean_change without sd_change or se_change or t or F and sign or p and sign", {"mean_change": 0.5, "n": 9}),
+    ("missing-spread", "mean_change without sd_change or se_change or t or F and sign or p and sign",
+     {"mean_change": 0.5, "n": 9}),
     ("missing-spread", "d without d_se or d_low and d_high or n1 and n2", {"d": 0.5, "n": 9}),
     ("missing-spread", "yi without vi or sei", {"yi": 0.5}),
     ("missing-mean", "sd_change without mean_change", {"sd_change": 1.0, "n": 9, "t": 2.0}),
@@ -179,7 +183,7 @@ def test_waivers() -> None:
 def test_idle_waivers_are_warnings() -> None:
     idle = row("idle", mean_change=0.5, sd_change=1.2, n=100, waived=(waiver("se-for-sd"), waiver("se-for-ds")))
     found = check_rows(StudyTable("studies.yaml", (*PEERS, idle), DICTIONARY))
-    assert found.errors == found.waived == ()
+    assert (found.errors, found.waived) == ((), ())
     assert [(problem.what, problem.fix) for problem in found.warnings] == [
         ('the waiver of "se-for-sd" on idle waives nothing', "delete the waiver"),
         ('the waiver of "se-for-ds" on idle waives nothing', 'correct the cell, or did you mean "se-for-sd"?'),
@@ -196,7 +200,7 @@ def test_what_is_impossible_cannot_be_waived() -> None:
 # -------------------------------------------------------------- slips planted in the flagship table
 def test_the_flagship_has_no_findings() -> None:
     found = check_rows(read_studies(FLAGSHIP / "studies.yaml"))
-    assert found.errors == found.warnings == found.waived == ()
+    assert (found.errors, found.warnings, found.waived) == ((), (), ())
 
 
 SLIPS = {

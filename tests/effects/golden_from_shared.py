@@ -8,9 +8,11 @@ from pathlib import Path
 
 CASES = (
     ("synthetic_a.json", "c2.escalc.MD"), ("synthetic_a.json", "c2.escalc.SMD"), ("synthetic_a.json", "tti.escalc.SMD"),
-    ("synthetic_a.json", "pti.escalc.SMD"), ("synthetic_a.json", "dti.escalc.SMD"), ("synthetic_a.json", "prepost.escalc.MC"),
+    ("synthetic_a.json", "pti.escalc.SMD"), ("synthetic_a.json", "dti.escalc.SMD"),
+    ("synthetic_a.json", "prepost.escalc.MC"),
     ("synthetic_a.json", "prepost.escalc.SMCC"), ("synthetic_a.json", "prepost.escalc.SMCC.correct-FALSE"),
-    ("synthetic_a.json", "cor.escalc.COR"), ("synthetic_a.json", "cor.escalc.ZCOR"), ("synthetic_a.json", "prop.escalc.PLO"),
+    ("synthetic_a.json", "cor.escalc.COR"), ("synthetic_a.json", "cor.escalc.ZCOR"),
+    ("synthetic_a.json", "prop.escalc.PLO"),
     ("synthetic_a.json", "t22.escalc.RR"), ("dat.hine1989.json", "main.2x2.escalc.OR"),
     ("synthetic_a.json", "t22.escalc.RD"), ("synthetic_a.json", "conv.wald"),
 )  # fmt: skip

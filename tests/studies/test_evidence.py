@@ -61,7 +61,7 @@ def digits(source: YamlSource) -> dict[str, dict[str, str]]:
                 levels: list[tuple[Any, ...]] = [("studies", i), ("studies", i, "samples", j)]
                 here = (*levels[-1], "effects", k)
                 levels += [here, (*here, "counts"), (*here, "numbers"), (*here, "reported")]
-                own = {}
+                own: dict[str, str] = {}
                 for level in levels:
                     size = len(level) + 1
                     own |= {

@@ -25,10 +25,12 @@ def row(**cells: Any) -> Row:
         ("kind == 'estimate'", True), ("kind != 'estimate'", False), ("n > 11", True), ("n >= 12 and n <= 12", True),
         ("11 < n < 12", False), ("n == 12.0", True), ("n == -12", False), ("kind in ['counts', 'estimate']", True),
         ("kind not in ('counts', 'none')", True), ("not missing(n)", True), ("missing(partition)", True),
-        ("partition == 'x'", False), ("partition != 'x'", True), ("partition in ['x']", False), ("partition not in ['x']", True),
+        ("partition == 'x'", False), ("partition != 'x'", True), ("partition in ['x']", False),
+        ("partition not in ['x']", True),
         ("partition < 'x'", False), ("'shame' in note", True), ("'pride' in note", False), ("'x' in partition", False),
         ("'x' not in partition", True), ("n > 'a'", False), ("kind == 'none' or n == 12 and checked == True", True),
-        ("(kind == 'none' or n == 12)\n  and not (n == 12)", False), ("  kind\n== 'estimate' ", True), (r"note != '\d'", True),
+        ("(kind == 'none' or n == 12)\n  and not (n == 12)", False), ("  kind\n== 'estimate' ", True),
+        (r"note != '\d'", True),
     ],
 )  # fmt: skip
 def test_what_is_selected(expression: str, selected: bool) -> None:
@@ -71,13 +73,16 @@ def test_what_is_refused(expression: str, why: str, fix: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     ["(" * 100_000, "not " * 100_000, "-" * 100_000 + "1", "n == " + "9" * 100_000, "n == " + "[" * 5000 + "]" * 5000,
-     "n == 1 or " * 20_000, "n == 1 or " * 20_000 + "n == 2", "n == " + "-" * 3000 + "1", "\0", "\ud800", "n == '\ud800'", "a" * 100_000],
+     "n == 1 or " * 20_000, "n == 1 or " * 20_000 + "n == 2", "n == " + "-" * 3000 + "1", "\0", "\ud800",
+     "n == '\ud800'", "a" * 100_000],
     ids=range(12),
 )  # fmt: skip
 def test_monsters_cost_little(expression: str) -> None:
     start = time.process_time()
+    said = ""
     try:
         compile_rows(expression, COLUMNS, AT)(row(n=3))
     except InputErrors as found:
-        assert len(str(found)) < 600
+        said = str(found)
+    assert len(said) < 600
     assert time.process_time() - start < 2

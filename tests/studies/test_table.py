@@ -28,7 +28,15 @@ moderators:
   region: {label: Region}
   design: {label: Design, levels: {diary: diary, film: film}}
 """
-HEAD = "schema: catharsis/studies@1\nstudies:\n  - cite: lee2019\n    label: Lee 2019\n    samples:\n      - id: s1\n        effects:\n"
+HEAD = """\
+schema: catharsis/studies@1
+studies:
+  - cite: lee2019
+    label: Lee 2019
+    samples:
+      - id: s1
+        effects:
+"""
 EFFECT = "          - id: e1\n            outcome: mood\n"
 Read = Callable[..., StudyTable]
 
@@ -143,7 +151,8 @@ def test_kinds(lines: tuple[str, ...], kind: str, row: Callable[..., Row]) -> No
 @pytest.mark.parametrize(
     ("sign", "mood", "gloom"),
     [
-        ("better", 1, 1), ("worse", -1, -1), ("no different", 0, 0), ("none", 0, 0), ("higher", 1, -1), ("lower", -1, 1),
+        ("better", 1, 1), ("worse", -1, -1), ("no different", 0, 0), ("none", 0, 0), ("higher", 1, -1),
+        ("lower", -1, 1),
         ("1", 1, -1), ("+1", 1, -1), ("-1", -1, 1), ("0", 0, 0), ("'+'", 1, -1), ("'-'", -1, 1),
     ],
 )  # fmt: skip
@@ -164,7 +173,8 @@ def test_an_outcome_may_have_words_of_its_own(read: Read) -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "significant", "alpha"),
-    [("p < .05", True, 0.05), ("p<0.001", True, 0.001), ("p ≤ .01", True, 0.01), ("p > .10", False, 0.10), ("n.s.", False, 0.05),
+    [("p < .05", True, 0.05), ("p<0.001", True, 0.001), ("p ≤ .01", True, 0.01), ("p > .10", False, 0.10),
+    ("n.s.", False, 0.05),
      ("NS", False, 0.05), ("n.s., alpha: .01", False, 0.01)],
 )  # fmt: skip
 def test_verdicts(verdict: str, significant: bool, alpha: float, row: Callable[..., Row]) -> None:
@@ -188,79 +198,189 @@ def inside(*lines: str) -> str:
 
 
 MESSAGES = [
-    (inside("partitoin: x"), 'studies.yaml:10: "partitoin" is not a key of effect e1 | a misspelt key would be lost without '
-     'a word | did you mean "partition"?'),
-    (inside("respnse: alone"), 'studies.yaml:10: "respnse" is not a key of effect e1 | a misspelt key would be lost without '
-     'a word | did you mean "response"?'),
-    (inside('n: "12"'), 'studies.yaml:10: n: "12" is not a number | it stands under effect e1 | write the digits only, with '
-     "a decimal point"),
-    (inside("n: true"), "studies.yaml:10: n: true is not a number | it stands under effect e1 | write the digits only, with "
-     "a decimal point"),
-    (inside("n: 12.5"), "studies.yaml:10: n: found 12.5 | a whole number belongs here (effect e1) | people and events are "
-     "counted; a mean belongs under numbers:"),
-    (inside("n: -3"), "studies.yaml:10: n: found -3 | input should be greater than or equal to 0 (effect e1) | correct the "
-     "value, or delete the line if the paper does not report it"),
-    (inside("n: [1, 2]"), "studies.yaml:10: n: a list is not a number | it stands under effect e1 | write the digits only, "
-     "with a decimal point"),
-    (inside("n: 12", "numbers: {t: 2, n: 13}"), "studies.yaml:11: n is 13 here and 12 on line 10 (effect e1) | only one of "
-     "the two could be used | keep the one that belongs to these numbers"),
-    (inside("country: [a]"), "studies.yaml:10: country: found a list | a text belongs here (effect e1) | write the text, "
-     "between quotes if it begins with a special character"),
-    (inside("country: true"), "studies.yaml:10: country: found true | a text belongs here (effect e1) | write the text, "
-     "between quotes if it begins with a special character"),
-    (inside("country: '  '"), "studies.yaml:10: country: the text is empty | it stands under effect e1 | write it, or delete "
-     "the line"),
-    (inside("numbers: 5"), 'studies.yaml:10: numbers: found 5 | a block of keys belongs here (effect e1) | write "key: value" '
-     "lines, indented by two spaces"),
-    (inside("numbers: {d: 1, d_ci: [1]}"), 'studies.yaml:10: d_ci: a list is not a pair of numbers | it stands under "numbers" '
-     "of effect e1 | write [lower, upper]"),
-    (inside("numbers: {d: 1, d_ci: [a, 2]}"), 'studies.yaml:10: this entry: "a" is not a number | it stands under "d_ci" of '
-     '"numbers" of effect e1 | write the digits only, with a decimal point'),
-    (inside("source: {checked: maybe}"), 'studies.yaml:10: checked: found "maybe" | yes or no belongs here ("source" of effect '
-     "e1) | write yes or no"),
-    (inside("evidence: dierct"), 'studies.yaml:10: evidence: found "dierct" | only agreed words are allowed (effect e1) | did '
-     'you mean "direct"?'),
-    (inside("reported: {verdict: p = .03}"), 'studies.yaml:10: verdict: "p = .03" is not a verdict | it stands under "reported" '
-     "of effect e1 | write p < .05, p > .05 or n.s.; an exact p belongs under numbers: {p: ...}"),
-    (inside("reported: {sign: beter}"), 'studies.yaml:10: "beter" is not a direction of mood | directions are counted, so each '
-     'needs one agreed word | did you mean "better"?'),
-    (inside("response: aloen"), 'studies.yaml:10: "aloen" is not a level of response | the levels are declared in analysis.yaml, '
-     'so that a misspelling cannot become a new group | did you mean "alone"?'),
-    (inside("response: {a: b}"), "studies.yaml:10: response is a block | a moderator is one word or number | write one value"),
-    (inside("design: flim"), 'studies.yaml:10: "flim" is not a level of design | the levels are declared in analysis.yaml, so '
-     'that a misspelling cannot become a new group | did you mean "film"?'),
-    (inside("age: old"), 'studies.yaml:10: age is "old" | it is a number (years) | write the digits, or leave it out'),
-    (inside("moderators: {response: alone}"), 'studies.yaml:10: "moderators" is not a key of the table | moderators are declared '
-     "in analysis.yaml and stand beside the other cells | write each moderator on a line of its own, without this one"),
-    (inside("kind: bounds"), "studies.yaml:10: effect e1 is called bounds, but its cells carry only none | no kind of evidence "
-     "is turned into another | fill reported: with sign, verdict and n, or delete the line kind:"),
-    (inside("waive: {rule: x}"), 'studies.yaml:10: waive: found a block | a list belongs here (effect e1) | begin each entry '
-     'with "- "'),
-    (inside("waive: [{rule: x, reason: y, by: z}]"), 'studies.yaml:10: entry 1 of "waive" of effect e1 has no "date" | every entry of this '
-     'kind needs one | add a line "date: ..."'),
-    (inside().replace("outcome: mood", "note: x"), "studies.yaml:8: effect e1 has no outcome | without one nobody knows what the "
-     "numbers measure | add a line outcome: and use one of: mood, gloom"),
-    (inside().replace("outcome: mood", "outcome: mod"), 'studies.yaml:9: no outcome is called "mod" | outcomes are declared once, '
-     'in analysis.yaml, with their unit and direction | did you mean "mood"?'),
-    (inside().replace("id: e1", "note: x"), 'studies.yaml:8: effect 1 of sample s1 has no "id" | every entry of this kind needs '
-     'one | add a line "id: ..."'),
-    (inside().replace("    label: Lee 2019\n", ""), 'studies.yaml:3: study lee2019 has no "label" | every entry of this kind '
-     'needs one | add a line "label: ..."'),
-    (inside().replace("    label:", "    year: in press\n    label:"), 'studies.yaml:4: year: "in press" is not a year | it '
-     "stands under study Lee 2019 | write four digits, or delete the line"),
-    (HEAD, 'studies.yaml:7: effects: found nothing | a list belongs here (sample s1) | begin each entry with "- "'),
-    ("", 'studies.yaml:1: the file: found nothing | a block of keys belongs here (the file) | write "key: value" lines, indented '
-     "by two spaces"),
-    ("- a\n- b\n", 'studies.yaml:1: the file: found a list | a block of keys belongs here (the file) | write "key: value" lines, '
-     "indented by two spaces"),
-    ("just text", 'studies.yaml:1: the file: found "just text" | a block of keys belongs here (the file) | write "key: value" '
-     "lines, indented by two spaces"),
-    ("schema: catharsis/studies@1\nstudies: {a: b}\n", 'studies.yaml:2: studies: found a block | a list belongs here (the file) '
-     '| begin each entry with "- "'),
-    ("schema: catharsis/studies@2\nstudies: []\n", 'studies.yaml:1: schema: found "catharsis/studies@2" | only agreed words are '
-     'allowed (the file) | did you mean "catharsis/studies@1"?'),
-    ("studies: []\n", 'studies.yaml:1: the file has no "schema" | every entry of this kind needs one | add a line "schema: ..."'),
-]  # fmt: skip
+    (
+        inside("partitoin: x"),
+        'studies.yaml:10: "partitoin" is not a key of effect e1 | a misspelt key would be lost '
+        'without a word | did you mean "partition"?',
+    ),
+    (
+        inside("respnse: alone"),
+        'studies.yaml:10: "respnse" is not a key of effect e1 | a misspelt key would be lost '
+        'without a word | did you mean "response"?',
+    ),
+    (
+        inside('n: "12"'),
+        'studies.yaml:10: n: "12" is not a number | it stands under effect e1 | write the digits '
+        "only, with a decimal point",
+    ),
+    (
+        inside("n: true"),
+        "studies.yaml:10: n: true is not a number | it stands under effect e1 | write the digits "
+        "only, with a decimal point",
+    ),
+    (
+        inside("n: 12.5"),
+        "studies.yaml:10: n: found 12.5 | a whole number belongs here (effect e1) | people and "
+        "events are counted; a mean belongs under numbers:",
+    ),
+    (
+        inside("n: -3"),
+        "studies.yaml:10: n: found -3 | input should be greater than or equal to 0 (effect e1) | "
+        "correct the value, or delete the line if the paper does not report it",
+    ),
+    (
+        inside("n: [1, 2]"),
+        "studies.yaml:10: n: a list is not a number | it stands under effect e1 | write the "
+        "digits only, with a decimal point",
+    ),
+    (
+        inside("n: 12", "numbers: {t: 2, n: 13}"),
+        "studies.yaml:11: n is 13 here and 12 on line 10 (effect e1) | only one of the two could "
+        "be used | keep the one that belongs to these numbers",
+    ),
+    (
+        inside("country: [a]"),
+        "studies.yaml:10: country: found a list | a text belongs here (effect e1) | write the "
+        "text, between quotes if it begins with a special character",
+    ),
+    (
+        inside("country: true"),
+        "studies.yaml:10: country: found true | a text belongs here (effect e1) | write the "
+        "text, between quotes if it begins with a special character",
+    ),
+    (
+        inside("country: '  '"),
+        "studies.yaml:10: country: the text is empty | it stands under effect e1 | write it, or delete the line",
+    ),
+    (
+        inside("numbers: 5"),
+        "studies.yaml:10: numbers: found 5 | a block of keys belongs here (effect e1) | write "
+        '"key: value" lines, indented by two spaces',
+    ),
+    (
+        inside("numbers: {d: 1, d_ci: [1]}"),
+        'studies.yaml:10: d_ci: a list is not a pair of numbers | it stands under "numbers" of '
+        "effect e1 | write [lower, upper]",
+    ),
+    (
+        inside("numbers: {d: 1, d_ci: [a, 2]}"),
+        'studies.yaml:10: this entry: "a" is not a number | it stands under "d_ci" of "numbers" '
+        "of effect e1 | write the digits only, with a decimal point",
+    ),
+    (
+        inside("source: {checked: maybe}"),
+        'studies.yaml:10: checked: found "maybe" | yes or no belongs here ("source" of effect e1) | write yes or no',
+    ),
+    (
+        inside("evidence: dierct"),
+        'studies.yaml:10: evidence: found "dierct" | only agreed words are allowed (effect e1) | '
+        'did you mean "direct"?',
+    ),
+    (
+        inside("reported: {verdict: p = .03}"),
+        'studies.yaml:10: verdict: "p = .03" is not a verdict | it stands under "reported" of '
+        "effect e1 | write p < .05, p > .05 or n.s.; an exact p belongs under numbers: {p: ...}",
+    ),
+    (
+        inside("reported: {sign: beter}"),
+        'studies.yaml:10: "beter" is not a direction of mood | directions are counted, so each '
+        'needs one agreed word | did you mean "better"?',
+    ),
+    (
+        inside("response: aloen"),
+        'studies.yaml:10: "aloen" is not a level of response | the levels are declared in '
+        'analysis.yaml, so that a misspelling cannot become a new group | did you mean "alone"?',
+    ),
+    (
+        inside("response: {a: b}"),
+        "studies.yaml:10: response is a block | a moderator is one word or number | write one value",
+    ),
+    (
+        inside("design: flim"),
+        'studies.yaml:10: "flim" is not a level of design | the levels are declared in '
+        'analysis.yaml, so that a misspelling cannot become a new group | did you mean "film"?',
+    ),
+    (
+        inside("age: old"),
+        'studies.yaml:10: age is "old" | it is a number (years) | write the digits, or leave it out',
+    ),
+    (
+        inside("moderators: {response: alone}"),
+        'studies.yaml:10: "moderators" is not a key of the table | moderators are declared in '
+        "analysis.yaml and stand beside the other cells | write each moderator on a line of its "
+        "own, without this one",
+    ),
+    (
+        inside("kind: bounds"),
+        "studies.yaml:10: effect e1 is called bounds, but its cells carry only none | no kind of "
+        "evidence is turned into another | fill reported: with sign, verdict and n, or delete "
+        "the line kind:",
+    ),
+    (
+        inside("waive: {rule: x}"),
+        'studies.yaml:10: waive: found a block | a list belongs here (effect e1) | begin each entry with "- "',
+    ),
+    (
+        inside("waive: [{rule: x, reason: y, by: z}]"),
+        'studies.yaml:10: entry 1 of "waive" of effect e1 has no "date" | every entry of this '
+        'kind needs one | add a line "date: ..."',
+    ),
+    (
+        inside().replace("outcome: mood", "note: x"),
+        "studies.yaml:8: effect e1 has no outcome | without one nobody knows what the numbers "
+        "measure | add a line outcome: and use one of: mood, gloom",
+    ),
+    (
+        inside().replace("outcome: mood", "outcome: mod"),
+        'studies.yaml:9: no outcome is called "mod" | outcomes are declared once, in '
+        'analysis.yaml, with their unit and direction | did you mean "mood"?',
+    ),
+    (
+        inside().replace("id: e1", "note: x"),
+        'studies.yaml:8: effect 1 of sample s1 has no "id" | every entry of this kind needs one | add a line "id: ..."',
+    ),
+    (
+        inside().replace("    label: Lee 2019\n", ""),
+        'studies.yaml:3: study lee2019 has no "label" | every entry of this kind needs one | add a line "label: ..."',
+    ),
+    (
+        inside().replace("    label:", "    year: in press\n    label:"),
+        'studies.yaml:4: year: "in press" is not a year | it stands under study Lee 2019 | write '
+        "four digits, or delete the line",
+    ),
+    (
+        HEAD,
+        'studies.yaml:7: effects: found nothing | a list belongs here (sample s1) | begin each entry with "- "',
+    ),
+    (
+        "",
+        "studies.yaml:1: the file: found nothing | a block of keys belongs here (the file) | "
+        'write "key: value" lines, indented by two spaces',
+    ),
+    (
+        "- a\n- b\n",
+        "studies.yaml:1: the file: found a list | a block of keys belongs here (the file) | "
+        'write "key: value" lines, indented by two spaces',
+    ),
+    (
+        "just text",
+        'studies.yaml:1: the file: found "just text" | a block of keys belongs here (the file) | '
+        'write "key: value" lines, indented by two spaces',
+    ),
+    (
+        "schema: catharsis/studies@1\nstudies: {a: b}\n",
+        'studies.yaml:2: studies: found a block | a list belongs here (the file) | begin each entry with "- "',
+    ),
+    (
+        "schema: catharsis/studies@2\nstudies: []\n",
+        'studies.yaml:1: schema: found "catharsis/studies@2" | only agreed words are allowed '
+        '(the file) | did you mean "catharsis/studies@1"?',
+    ),
+    (
+        "studies: []\n",
+        'studies.yaml:1: the file has no "schema" | every entry of this kind needs one | add a line "schema: ..."',
+    ),
+]
 
 
 @pytest.mark.parametrize(("text", "message"), MESSAGES)
@@ -349,33 +469,71 @@ def test_five_thousand_rows_are_read_in_seconds(read: Read) -> None:
 @pytest.mark.parametrize(
     ("analysis", "message"),
     [
-        ("", 'analysis.yaml:1: the file: found nothing | a block of keys belongs here (the file) | write "key: value" lines, '
-         "indented by two spaces"),
-        ("- a", 'analysis.yaml:1: the file: found a list | a block of keys belongs here (the file) | write "key: value" lines, '
-         "indented by two spaces"),
-        ("title: x", 'analysis.yaml:1: the file has no "outcomes" | every entry of this kind needs one | add a line '
-         '"outcomes: ..."'),
-        ("outcomes: [a]", 'analysis.yaml:1: outcomes: found a list | a block of keys belongs here (the file) | write "key: value" '
-         "lines, indented by two spaces"),
-        ("families: [1]\noutcomes:\n  a: {label: A}", 'analysis.yaml:1: families: found a list | a block of keys belongs here '
-         '(the file) | write "key: value" lines, indented by two spaces'),
-        ("outcomes:\n  a:\n    label: A\n    family: moood\nfamilies:\n  mood: {label: M, question: Q}\n",
-         'analysis.yaml:4: family: outcome "a" names the family "moood", which is not declared | it stands under "a" of '
-         '"outcomes" | add it under families:, or did you mean "mood"?'),
-        ("outcomes:\n  a: {label: A, higher_is: up}", 'analysis.yaml:2: higher_is: outcome "a" says higher_is: "up", which is '
-         'not a word of its family | it stands under "a" of "outcomes" | use better or worse'),
-        ("outcomes:\n  a: {label: A, range: [3, -3]}", 'analysis.yaml:2: a: the range does not ascend | it stands under '
-         '"outcomes" | write [lowest possible score, highest possible score]'),
-        ("outcomes:\n  a: {label: A, range: 3}", 'analysis.yaml:2: range: 3 is not a pair of numbers | it stands under "a" of '
-         '"outcomes" | write [lower, upper]'),
-        ("outcomes:\n  a: {label: A, rnage: 3}", 'analysis.yaml:2: "rnage" is not a key of "a" of "outcomes" | a misspelt key '
-         'would be lost without a word | did you mean "range"?'),
-        ("outcomes: {}\nmoderators:\n  my age: {label: A}", 'analysis.yaml:3: my age: "my age" cannot be used as a name | it '
-         'stands under "moderators" | use letters, digits and underscores, and begin with a letter'),
-        ("outcomes: {}\nmoderators:\n  samples: {label: A}", 'analysis.yaml:3: samples: "samples" already means something in the '
-         'table | it stands under "moderators" | choose another name, for example samples_level'),
-        ("outcomes:\n  a: {label: A, words: {positive: same, negative: same}}", 'analysis.yaml:2: words: two directions have the '
-         'same word | it stands under "a" of "outcomes" | use three different words'),
+        (
+            "",
+            "analysis.yaml:1: the file: found nothing | a block of keys belongs here (the file) | "
+            'write "key: value" lines, indented by two spaces',
+        ),
+        (
+            "- a",
+            "analysis.yaml:1: the file: found a list | a block of keys belongs here (the file) | "
+            'write "key: value" lines, indented by two spaces',
+        ),
+        (
+            "title: x",
+            'analysis.yaml:1: the file has no "outcomes" | every entry of this kind needs one | add '
+            'a line "outcomes: ..."',
+        ),
+        (
+            "outcomes: [a]",
+            "analysis.yaml:1: outcomes: found a list | a block of keys belongs here (the file) | "
+            'write "key: value" lines, indented by two spaces',
+        ),
+        (
+            'families: [1]\noutcomes:\n  a: {label: A}',
+            "analysis.yaml:1: families: found a list | a block of keys belongs here (the file) | "
+            'write "key: value" lines, indented by two spaces',
+        ),
+        (
+            'outcomes:\n  a:\n    label: A\n    family: moood\nfamilies:\n  mood: {label: M, question: Q}\n',
+            'analysis.yaml:4: family: outcome "a" names the family "moood", which is not declared | '
+            'it stands under "a" of "outcomes" | add it under families:, or did you mean "mood"?',
+        ),
+        (
+            'outcomes:\n  a: {label: A, higher_is: up}',
+            'analysis.yaml:2: higher_is: outcome "a" says higher_is: "up", which is not a word of '
+            'its family | it stands under "a" of "outcomes" | use better or worse',
+        ),
+        (
+            'outcomes:\n  a: {label: A, range: [3, -3]}',
+            'analysis.yaml:2: a: the range does not ascend | it stands under "outcomes" | write '
+            "[lowest possible score, highest possible score]",
+        ),
+        (
+            'outcomes:\n  a: {label: A, range: 3}',
+            'analysis.yaml:2: range: 3 is not a pair of numbers | it stands under "a" of "outcomes" '
+            "| write [lower, upper]",
+        ),
+        (
+            'outcomes:\n  a: {label: A, rnage: 3}',
+            'analysis.yaml:2: "rnage" is not a key of "a" of "outcomes" | a misspelt key would be '
+            'lost without a word | did you mean "range"?',
+        ),
+        (
+            'outcomes: {}\nmoderators:\n  my age: {label: A}',
+            'analysis.yaml:3: my age: "my age" cannot be used as a name | it stands under '
+            '"moderators" | use letters, digits and underscores, and begin with a letter',
+        ),
+        (
+            'outcomes: {}\nmoderators:\n  samples: {label: A}',
+            'analysis.yaml:3: samples: "samples" already means something in the table | it stands '
+            'under "moderators" | choose another name, for example samples_level',
+        ),
+        (
+            'outcomes:\n  a: {label: A, words: {positive: same, negative: same}}',
+            'analysis.yaml:2: words: two directions have the same word | it stands under "a" of '
+            '"outcomes" | use three different words',
+        ),
     ],
 )  # fmt: skip
 def test_dictionary_messages(analysis: str, message: str, problems: Callable[..., list[str]]) -> None:

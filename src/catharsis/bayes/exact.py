@@ -326,7 +326,7 @@ class Tail:
 
 
 def tail_of(model: Rotated, terms: Sequence[str], priors: Priors) -> Tail:
-    """Count moments: the marginal likelihood falls as tau^-(n - q), n levels and q loose directions; a half-Cauchy, tau^-2.
+    """Count moments: the likelihood falls as tau^-(n - q), n levels and q loose directions, a half-Cauchy as tau^-2.
 
     Raises
     ------
@@ -369,7 +369,7 @@ def marginals(weight: FloatArray, mean: FloatArray, variance: FloatArray, level:
     centre = mean @ weight
     sd = np.sqrt((variance + (mean - centre[:, None]) ** 2) @ weight)
     spread = np.sqrt(variance)
-    positive = ndtr(mean / spread) @ weight
+    positive = np.minimum(ndtr(mean / spread) @ weight, 1.0)  # the weights sum to 1 up to rounding
     at = np.stack([_quantiles(weight, mean, spread, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)])
     return [
         Marginal(*(float(value) for value in row))
@@ -510,7 +510,7 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         new = name == "new study"
         centre, variance = components(unit[0 if new else terms.index(name)], new)
         z = (value - centre) / np.sqrt(variance)
-        return float(w @ ndtr(z if side == "<" else -z))
+        return min(float(w @ ndtr(z if side == "<" else -z)), 1.0)
 
     flat = bool(np.any(priors.location(terms)[1] == 0))
     return Posterior(

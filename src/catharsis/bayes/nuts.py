@@ -193,7 +193,7 @@ def posterior(
     _extend(idata, blocks, theta, terms, labels, rng)
     named = {**{term: b[..., i] for i, term in enumerate(terms)}, "tau": tau, "new study": new}
 
-    def linear(x: Sequence[float]) -> Marginal:
+    def linear(x: Sequence[float] | FloatArray) -> Marginal:
         row = np.asarray(x, dtype=float)
         if row.shape != (len(terms),):
             raise ModelError(f"{row.size} numbers for {len(terms)} coefficients ({', '.join(terms)})")
@@ -202,9 +202,10 @@ def posterior(
     def chance(name: str, side: str, value: float) -> float:
         return float((named[name] < value).mean() if side == "<" else (named[name] > value).mean())
 
+    coefficients = {term: linear(row) for term, row in zip(terms, np.eye(len(terms)), strict=True)}
     univariate = all(stack.rows.shape[1] == 1 for stack in blocks.stacks)
     return Posterior(
-        engine="nuts", terms=terms, coefficients=dict(zip(terms, map(linear, np.eye(len(terms))), strict=True)),
+        engine="nuts", terms=terms, coefficients=coefficients,
         tau=existing(of_draws(tau, level), tail.moments), new=existing(of_draws(new, level), tail.moments),
         studies={label: of_draws(theta[..., i], level) for i, label in enumerate(labels)} if univariate else {},
         linear=linear, priors=priors, level=level, log_evidence=float("nan"), error=float("nan"), chance=chance,

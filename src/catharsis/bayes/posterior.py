@@ -76,10 +76,11 @@ class Diagnostics:
         found = []
         if not self.rhat < 1.01:
             found.append(f"R-hat is {self.rhat:.3f} (must be below 1.01)")
-        if not min(self.ess_bulk, self.ess_tail) >= 400:
-            found.append(f"the effective sample size is {min(self.ess_bulk, self.ess_tail):.0f} (must be at least 400)")
+        ess = float(np.min([self.ess_bulk, self.ess_tail]))  # nan when either is, unlike min()
+        if not ess >= 400:
+            found.append(f"the effective sample size is {ess:.0f} (must be at least 400)")
         if self.divergences:
-            found.append(f"{self.divergences} transitions diverged (must be none)")
+            found.append(f"{self.divergences} transition{'s' * (self.divergences != 1)} diverged (must be none)")
         if not self.ebfmi >= 0.3:
             found.append(f"E-BFMI is {self.ebfmi:.2f} (must be at least 0.3)")
         return tuple(found)
