@@ -44,6 +44,10 @@ class Marginal:
     mcse: float = 0.0
     mcse_sd: float = 0.0
 
+    def centre(self, back: str) -> float:
+        """The mean on a plain scale; the median, which survives back-transformation, elsewhere."""
+        return self.mean if back == "none" else self.median
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostics:

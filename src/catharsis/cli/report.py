@@ -20,10 +20,11 @@ def make(folder: Path, out: Path | None, *, sample: bool, force: bool, show: str
     """
     from catharsis.plan.inputs import input_hash
     from catharsis.plan.spec import read_plan
-    from catharsis.report.manifest import unchanged
+    from catharsis.report.manifest import refuse_foreign, unchanged
 
     plan = read_plan(folder)
     target = out or Path("reports") / plan.name
+    refuse_foreign(target)
     digest = input_hash(plan, sample and plan.file.bayes.sample)
     manifest = None if force else unchanged(target, digest)
     if manifest is None:

@@ -135,7 +135,7 @@ class SynthesisResult:
             reach = float(critical_value(self.level)) * self.single.vi**0.5
             return self.single.yi, self.single.yi - reach, self.single.yi + reach
         if self.gate.headline == "bayes" and self.exact is not None:
-            return self.exact.mu.mean, self.exact.mu.low, self.exact.mu.high
+            return self.exact.mu.centre(self.effects.measure.back), self.exact.mu.low, self.exact.mu.high
         low, high = self.fit.interval()
         return float(self.fit.beta[0]), float(low[0]), float(high[0])
 
@@ -207,7 +207,7 @@ class ClaimResult:
     verdict: str
 
 
-State = Literal["estimate", "directions", "gap"]
+State = Literal["estimate", "directions", "numbers", "unusable", "gap"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +221,8 @@ class FamilyResult:
     family : Family
         Its words.
     state : str
-        "estimate", "directions" or "gap".
+        "estimate" (a headline synthesis), "directions" (signs only), "numbers" (direct numbers that no
+        synthesis takes in), "unusable" (measured, nothing usable) or "gap" (no direct row).
     sentence : str
         The verdict in a few plain words.
     headline : SynthesisResult or None

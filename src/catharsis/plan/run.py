@@ -33,6 +33,7 @@ from catharsis.plan.results import (
     SynthesisResult,
 )
 from catharsis.plan.spec import Alternative, Directions, Plan, Published, Synthesis, read_plan
+from catharsis.studies.dictionary import Family
 from catharsis.studies.selection import compile_rows
 from catharsis.studies.table import Row, StudyTable
 
@@ -360,22 +361,35 @@ def _family(
     headline = next((result for result in own if result.spec.role == "headline" and len(result.effects)), None)
     counted = tuple(result for result in directions if result.family == key and result.spec.role != "analogue")
     signs = [int(row.get("sign")) for result in counted for row in result.rows if result.spec.role == "headline"]
-    state: State = "gap"
-    sentence = family.gap or "No direct study."
+    state, sentence = _state(family, direct, headline, signs)
+    kinds = Counter((str(row.get("evidence", "direct")), str(row.get("kind"))) for row in rows)
+    return FamilyResult(
+        key, family, state, sentence, headline, counted, tuple(r for r in own if r.spec.role == "analogue"), dict(kinds)
+    )
+
+
+def _state(
+    family: Family, direct: Sequence[Row], headline: SynthesisResult | None, signs: Sequence[int]
+) -> tuple[State, str]:
+    """How far the direct evidence of a family reaches, and the verdict in words."""
     if headline is not None:
-        state, sentence = "estimate", _estimate_sentence(headline)
-    elif any(row.has("sign") for row in direct):
-        state = "directions"
+        return "estimate", _estimate_sentence(headline)
+    usable = [row for row in direct if not row.has("exclude")]
+    if any(row.has("sign") for row in usable):
         looks = gates.direction_state(signs.count(1), signs.count(-1), signs.count(0))
-        sentence = {
+        words = {
             "both ways": family.mixed or "Signs in both directions, no sizes.",
             "one way": family.one_way or "Signs in one direction, no sizes.",
             "undecided": family.undecided or "No direction reported.",
             "none": family.undecided or "Directions only, no sizes.",
-        }[looks]
-    kinds = Counter((str(row.get("evidence", "direct")), str(row.get("kind"))) for row in rows)
-    return FamilyResult(
-        key, family, state, sentence, headline, counted, tuple(r for r in own if r.spec.role == "analogue"), dict(kinds)
+        }
+        return "directions", words[looks]
+    if any(row.get("kind") in ("estimate", "counts") for row in usable):
+        return "numbers", "Direct numbers, not yet combined."
+    return (
+        ("unusable", "Measured, but nothing usable is reported.")
+        if direct
+        else ("gap", family.gap or "No direct study.")
     )
 
 

@@ -23,6 +23,7 @@ from catharsis.report.labels import row_labels
 from catharsis.report.numbers import count
 from catharsis.report.prose import cell_labels, difference, differences, new_word, unit_phrase, value
 from catharsis.studies.dictionary import Words
+from catharsis.studies.table import Row
 
 
 def words_of(results: Results, family: str) -> Words:
@@ -66,7 +67,7 @@ def forest(results: Results, result: SynthesisResult) -> Sheet:
                 (
                     Line(
                         "Average (Bayes)",
-                        mu.mean if result.effects.measure.back == "none" else mu.median,
+                        mu.centre(result.effects.measure.back),
                         mu.low,
                         mu.high,
                     ),
@@ -183,9 +184,13 @@ def directions(results: Results, found: DirectionsResult, labels: dict[str, str]
 
 
 def _marks(cell: DirectionCell, vote: str) -> tuple[tuple[Vote, str], ...]:
-    cast = votes([str(row.get(vote)) for row in cell.rows], [int(row.get("sign")) for row in cell.rows])
+    return _votes_of(cell.rows, vote)
+
+
+def _votes_of(rows: Sequence[Row], vote: str) -> tuple[tuple[Vote, str], ...]:
+    cast = votes([str(row.get(vote)) for row in rows], [int(row.get("sign")) for row in rows])
     return tuple(
-        (sign, f"{group}: " + ", ".join(row.id for row in cell.rows if str(row.get(vote)) == group))
+        (sign, f"{group}: " + ", ".join(row.id for row in rows if str(row.get(vote)) == group))
         for group, sign in cast.items()
     )
 
@@ -213,6 +218,7 @@ def evidence_map(results: Results) -> Sheet:
 # -- the small figures of the cards -----------------------------------------------------------------
 
 CARD_WIDTH, CARD_HEIGHT = 330.0, 132.0
+STATES = {"gap": "no study", "numbers": "not combined yet", "unusable": "nothing usable"}
 
 
 def card(results: Results, item: FamilyResult, labels: dict[str, str]) -> Sheet:
@@ -221,9 +227,19 @@ def card(results: Results, item: FamilyResult, labels: dict[str, str]) -> Sheet:
         return _estimate_card(results, item.headline)
     if item.state == "directions":
         shown = [found for found in item.directions if found.spec.role == "headline" and found.cells]
-        if shown:
-            return _directions_card(results, shown[0], labels)
+        return _directions_card(results, shown[0], labels) if shown else _signs_card(results, item)
     return _gap_card(results, item)
+
+
+def _signs_card(results: Results, item: FamilyResult) -> Sheet:
+    """All direct signs of a family in one row, where no count was asked for."""
+    rows = [
+        row for row in results.table if row.get("family") == item.key and row.has("sign") and not row.has("exclude")
+    ]
+    direct = [row for row in rows if row.get("evidence", "direct") == "direct"]
+    words = words_of(results, item.key)
+    drawn = (Votes(item.family.label.lower(), _votes_of(direct, "overlap_group")),)
+    return draw_directions(item.family.label, drawn, (words.positive, words.none, words.negative), CARD_WIDTH)
 
 
 def _axis(sheet: Sheet, values: Sequence[float], result: SynthesisResult, bottom: float) -> Axis:
@@ -281,9 +297,9 @@ def _estimate_card(results: Results, result: SynthesisResult) -> Sheet:
 
 def _gap_card(results: Results, item: FamilyResult) -> Sheet:
     analogue = next((result for result in item.analogues if result.fit is not None), None)
-    sheet = Sheet(CARD_WIDTH, CARD_HEIGHT, f"{item.family.label}: no direct study")
+    sheet = Sheet(CARD_WIDTH, CARD_HEIGHT, f"{item.family.label}: {item.sentence}")
     sheet.rect(14, 12, CARD_WIDTH - 28, 36, "void")
-    sheet.text(CARD_WIDTH / 2, 35, "direct evidence: no study", "voidt", "middle")
+    sheet.text(CARD_WIDTH / 2, 35, f"direct evidence: {STATES[item.state]}", "voidt", "middle")
     if analogue is not None:
         estimate, low, high = analogue.headline()
         axis = _axis(sheet, [low, high], analogue, 88)

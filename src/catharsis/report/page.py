@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
@@ -14,11 +15,18 @@ from catharsis.plan.spec import Statement
 from catharsis.report import drawings, prose
 from catharsis.report.labels import Citations, level_labels, row_labels
 from catharsis.report.methods import methods
+from catharsis.report.names import slug, unique_names
 from catharsis.report.numbers import count, listing, number, p_value
 from catharsis.studies.table import Row
 
 FACTOR_KEY = "larger for more people; bars are model means"
 SLOPE_KEY = "larger for more weight; the line is the model with its interval"
+STANDINGS = {
+    "gap": "no direct evidence",
+    "directions": "directions only, cannot be pooled",
+    "numbers": "direct numbers, not yet combined",
+    "unusable": "measured, nothing usable",
+}
 ROLE_WORDS = {
     "headline": "headline",
     "moderator": "moderator",
@@ -26,6 +34,16 @@ ROLE_WORDS = {
     "analogue": "analogue",
     "context": "variant",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every part of the page needs: results, the analysis' words, citations, anchors."""
+
+    results: Results
+    labels: dict[str, str]
+    cites: Citations
+    anchors: dict[str, str]
 
 
 def page(results: Results) -> str:
@@ -52,7 +70,9 @@ def page(results: Results) -> str:
 def content(results: Results) -> dict[str, Any]:
     """Everything the template shows, already in words."""
     labels = level_labels(results)
+    rows = unique_names([row.id for row in results.table])
     cites = Citations(results.plan.library, included(results))
+    at = Context(results, labels, cites, anchor_names(results))
     file = results.plan.file
     status, why = prose.status(results)
     body = {
@@ -60,15 +80,15 @@ def content(results: Results) -> dict[str, Any]:
         "lede": file.lede,
         "strip": _strip(results, status, why),
         "problems": list(results.problems),
-        "cards": [_card(results, item, labels) for item in results.families if item.family.main],
-        "moderator": _moderator_section(results, labels),
+        "cards": [_card(at, item) for item in results.families if item.family.main],
+        "moderator": _moderator_section(at),
         "would_help": prose.what_would_help(results),
-        "syntheses": [_synthesis(results, item, labels, cites) for item in results.syntheses],
-        "directions": [_directions(results, item, labels, cites) for item in results.directions],
+        "syntheses": [_synthesis(at, item) for item in results.syntheses],
+        "directions": [_directions(at, item) for item in results.directions],
         "map": drawings.evidence_map(results).svg(),
         "claims": _claims(results, cites),
         "claims_source": results.plan.claims.source if results.plan.claims else "",
-        "effects": [_effect(results, row, labels, cites) for row in results.table],
+        "effects": [_effect(at, row, rows[row.id]) for row in results.table],
         "statements": _statements(results, (*file.origin, *file.data), cites),
         "methods": [cited(p.text, cites.labels(p.keys)) for p in methods(results)],
         "human": _human(results),
@@ -82,6 +102,18 @@ def content(results: Results) -> dict[str, Any]:
         "name": results.plan.name,
     }
     return {**body, "references": [(key, Markup(text)) for key, text in cites.apa()]}  # format_apa escapes
+
+
+SECTIONS = (
+    "moderator", "syntheses", "directions", "map", "claims", "effects", "methods", "limits", "references",
+)  # fmt: skip
+
+
+def anchor_names(results: Results) -> dict[str, str]:
+    """An anchor for each synthesis and each count, apart from those of the page's own parts."""
+    own = [*SECTIONS, *(f"card-{item.key}" for item in results.families)]
+    keys = [item.spec.id for item in results.syntheses] + [item.spec.id for item in results.directions]
+    return unique_names(keys, [*own, *(f"effect-{slug(row.id)}" for row in results.table)])
 
 
 def included(results: Results) -> frozenset[str]:
@@ -131,9 +163,10 @@ def _date(text: str) -> str:
     return f"{found.day} {found:%b %Y}"
 
 
-def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[str, Any]:
+def _card(at: Context, item: FamilyResult) -> dict[str, Any]:
+    results, labels = at.results, at.labels
     paragraphs: list[tuple[str, str]] = []
-    standing = {"gap": "no direct evidence", "directions": "directions only, cannot be pooled"}.get(item.state, "")
+    standing = STANDINGS.get(item.state, "")
     if item.state == "estimate" and item.headline is not None:
         paragraphs += [
             (prose.headline_sentence(results, item.headline), "num"),
@@ -145,7 +178,7 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
             if one
             else f"rests on {count(item.headline.gate.m, 'report')}"
         )
-    elif item.state == "gap":
+    elif item.state != "directions":
         paragraphs.append((prose.gap_sentence(results, item), ""))
     words = drawings.words_of(results, item.key)
     for found in item.directions:
@@ -171,13 +204,14 @@ def _card(results: Results, item: FamilyResult, labels: dict[str, str]) -> dict[
     }
 
 
-def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, Any] | None:
+def _moderator_section(at: Context) -> dict[str, Any] | None:
     """The first moderator synthesis with one factor, for the first screen."""
+    results, labels, anchors = at.results, at.labels, at.anchors
     for result in results.syntheses:
         if result.spec.role == "moderator" and (result.factor or result.slope):
             figure = drawings.moderator(results, result, labels)
             also = [
-                (other.spec.id, other.spec.title, prose.also_sentence(results, other, labels))
+                (anchors[other.spec.id], other.spec.title, prose.also_sentence(results, other, labels))
                 for other in results.syntheses
                 if other.spec.role == "moderator" and other is not result and len(other.effects)
             ]
@@ -189,17 +223,18 @@ def _moderator_section(results: Results, labels: dict[str, str]) -> dict[str, An
                 "watched": prose.watched_sentences(results, result, labels),
                 "basis": prose.basis_sentence(result),
                 "figure": figure.svg() if figure else "",
-                "id": result.spec.id,
+                "id": anchors[result.spec.id],
             }
     return None
 
 
-def _synthesis(results: Results, result: SynthesisResult, labels: dict[str, str], cites: Citations) -> dict[str, Any]:
+def _synthesis(at: Context, result: SynthesisResult) -> dict[str, Any]:
+    results, labels, cites, anchors = at.results, at.labels, at.cites, at.anchors
     figure = drawings.moderator(results, result, labels)
     published = {item.published.cite: cites.label(item.published.cite) for item in result.comparisons}
     gate = result.gate
     return {
-        "id": result.spec.id,
+        "id": anchors[result.spec.id],
         "title": result.spec.title,
         "kicker": _kicker(result),
         "basis": prose.basis_sentence(result) if len(result.effects) else "",
@@ -216,6 +251,9 @@ def _synthesis(results: Results, result: SynthesisResult, labels: dict[str, str]
         "left_out": [f"{key}: {why}" for key, why in result.effects.left_out.items()],
         "notes": [note.replace("tau^2", "τ²") for note in result.notes],
         "rows": _synthesis_rows(result, cites),
+        "behind": "The effect behind it"
+        if len(result.effects) == 1
+        else f"The {len(result.effects)} effects behind it",
         "prior_why": (result.spec.priors.why if result.spec.priors else None),
     }
 
@@ -254,11 +292,10 @@ def _schools(result: SynthesisResult) -> list[dict[str, str]]:
     ):
         if post is not None and result.gate.bayes:
             mu = post.mu
-            centre = mu.mean if measure.back == "none" else mu.median
             rows.append(
                 {
                     "school": name,
-                    "estimate": prose.value(measure, centre),
+                    "estimate": prose.value(measure, mu.centre(measure.back)),
                     "interval": prose.limits(measure, mu.low, mu.high),
                     "tau": number(post.tau.median),
                 }
@@ -284,10 +321,11 @@ def _synthesis_rows(result: SynthesisResult, cites: Citations) -> list[dict[str,
     ]
 
 
-def _directions(results: Results, found: DirectionsResult, labels: dict[str, str], cites: Citations) -> dict[str, Any]:
+def _directions(at: Context, found: DirectionsResult) -> dict[str, Any]:
+    results, labels, cites = at.results, at.labels, at.cites
     words = drawings.words_for(results, found)
     return {
-        "id": found.spec.id,
+        "id": at.anchors[found.spec.id],
         "title": found.spec.title,
         "note": found.spec.note,
         "basis": f"{count(len(found.rows), 'row')} with a sign, {count(found.groups, 'independent group')} of people.",
@@ -342,7 +380,8 @@ def _claim(item: ClaimResult, cites: Citations) -> dict[str, Any]:
     }
 
 
-def _effect(results: Results, row: Row, labels: dict[str, str], cites: Citations) -> dict[str, Any]:
+def _effect(at: Context, row: Row, anchor: str) -> dict[str, Any]:
+    results, labels, cites = at.results, at.labels, at.cites
     sizes = results.sizes[row.id]
     size = next((sizes[scale] for scale in ("correlation", "raw", "standardised", "RD", "PLO") if scale in sizes), None)
     words = drawings.words_of(results, str(row.get("family")))
@@ -359,6 +398,7 @@ def _effect(results: Results, row: Row, labels: dict[str, str], cites: Citations
     n = row.get("n") or (f"{row.get('n1')} + {row.get('n2')}" if row.has("n1", "n2") else "")
     return {
         "id": row.id,
+        "anchor": f"effect-{anchor}",
         "study": row.get("study"),
         "key": row.get("cite"),
         "cite": cites.label(str(row.get("cite"))),

@@ -236,8 +236,13 @@ def sign_test_sentence(found: DirectionsResult) -> str:
 
 
 def gap_sentence(results: Results, item: FamilyResult) -> str:
-    """How many rows there are, and that none is direct."""
+    """How many rows there are, and that none is direct; or that the direct ones give nothing to combine."""
     total = sum(item.kinds.values())
+    direct = sum(n for (side, _), n in item.kinds.items() if side == "direct")
+    if direct:
+        kinds = listing([f"{n} {kind}" for (side, kind), n in sorted(item.kinds.items()) if side == "direct"])
+        name = item.family.label.lower()
+        return f"{count(direct, 'direct row')} of {total} on {name} ({kinds}); none enters a synthesis."
     if not total:
         return f"No row of the table is about {item.family.label.lower()}."
     return f"None of the {count(total, 'row')} on {item.family.label.lower()} comes from {results.plan.file.direct}."
@@ -428,8 +433,8 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
         return []
     measure = result.effects.measure
     mu = exact.mu
-    centre, name = (mu.mean, "mean") if measure.back == "none" else (mu.median, "median")
-    shown = [float(measure.to_reader(x)) for x in (centre, mu.low, mu.high)]
+    name = "mean" if measure.back == "none" else "median"
+    shown = [float(measure.to_reader(x)) for x in (mu.centre(measure.back), mu.low, mu.high)]
     new = [float(measure.to_reader(x)) for x in (exact.new.low, exact.new.high)]
     level = f"{100 * exact.level:g}%"
     where = f"Posterior {name}" if len(exact.terms) == 1 else f"At the reference level, posterior {name}"

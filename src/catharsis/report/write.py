@@ -16,7 +16,8 @@ from catharsis.plan.results import Results
 from catharsis.report import drawings, tables
 from catharsis.report.figures.svg import STYLE, Sheet
 from catharsis.report.labels import level_labels
-from catharsis.report.manifest import MANIFEST
+from catharsis.report.manifest import MANIFEST, refuse_foreign
+from catharsis.report.names import unique_names
 from catharsis.report.page import page
 
 
@@ -36,6 +37,7 @@ def write(results: Results, folder: str | Path) -> dict[str, Any]:
         The manifest: hash of the inputs, hash of each file, one line per outcome, reportable or not.
     """
     folder = Path(folder)
+    refuse_foreign(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -53,6 +55,7 @@ def write(results: Results, folder: str | Path) -> dict[str, Any]:
 def texts(results: Results) -> dict[str, str]:
     """Every text file of a report, by its path inside the folder."""
     labels = level_labels(results)
+    names = file_names(results)
     found = {
         "index.html": page(results),
         "results.json": _json(record(results)),
@@ -62,7 +65,7 @@ def texts(results: Results) -> dict[str, str]:
         "figures/evidence-map.svg": _alone(drawings.evidence_map(results)),
     }
     for result in results.syntheses:
-        name = _file_name(result.spec.id)
+        name = names[result.spec.id]
         if len(result.effects):
             found[f"tables/{name}.csv"] = tables.synthesis_csv(result)
             found[f"figures/{name}-forest.svg"] = _alone(drawings.forest(results, result))
@@ -71,9 +74,7 @@ def texts(results: Results) -> dict[str, str]:
             found[f"figures/{name}-moderator.svg"] = _alone(sheet)
     for directions in results.directions:
         if directions.cells:
-            found[f"figures/{_file_name(directions.spec.id)}.svg"] = _alone(
-                drawings.directions(results, directions, labels)
-            )
+            found[f"figures/{names[directions.spec.id]}.svg"] = _alone(drawings.directions(results, directions, labels))
     return found
 
 
@@ -90,9 +91,10 @@ def _alone(sheet: Sheet) -> str:
     return str(sheet.svg(STYLE + "\n".join(figure_rules)))
 
 
-def _file_name(key: str) -> str:
-    """A key as a file name: no separators, no surprises."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in key)[:80] or "unnamed"
+def file_names(results: Results) -> dict[str, str]:
+    """A file name for each synthesis and each count, apart from the report's own."""
+    keys = [item.spec.id for item in results.syntheses] + [item.spec.id for item in results.directions]
+    return unique_names(keys, ("effects", "estimates", "claims", "evidence-map"))
 
 
 def _json(data: Any) -> str:
@@ -109,10 +111,11 @@ def _put(path: Path, data: bytes) -> None:
 
 def _posteriors(results: Results, folder: Path) -> None:
     """The sampled posteriors as ArviZ files."""
+    names = file_names(results)
     for result in results.syntheses:
         if result.nuts is None:
             continue
-        path = folder / "posteriors" / f"{_file_name(result.spec.id)}.nc"
+        path = folder / "posteriors" / f"{names[result.spec.id]}.nc"
         path.parent.mkdir(exist_ok=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
