@@ -195,7 +195,7 @@ def test_a_bad_bibliography_is_told(tmp_path):
 def test_a_synthesis_that_cannot_be_fitted_is_told(tmp_path):
     """Five studies do not carry five coefficients; the message names the synthesis."""
     analysis = ANALYSIS.replace("    scale: auto\n", "    scale: auto\n    moderators: ~ length\n")
-    made(tmp_path / "naps", 0, analysis=analysis, studies=[study(i, length="10") for i in range(4)])
+    made(tmp_path / "naps", 0, analysis=analysis, studies=[study(i, length="10") for i in range(6)])
     done = catharsis("report", "naps", "--no-sampling", "--out", "out", cwd=tmp_path)
     assert done.returncode == 1, done.stdout
     assert re.search(r"^naps/analysis.yaml:\d+: this synthesis cannot be fitted", done.stderr, re.M), done.stderr

@@ -175,13 +175,11 @@ def test_a_direct_direction_fills_the_gap(oxytocin):
     assert "no direct evidence" not in found.card("oxytocin")
 
 
-@pytest.mark.xfail(strict=True, reason="drawings.card draws the gap when no headline directions hold the family")
 def test_the_figure_of_a_direct_direction_is_no_gap(oxytocin):
     assert "no study" not in oxytocin(DIRECTION).card("oxytocin")
 
 
 @pytest.mark.parametrize("result", NUMBERS)
-@pytest.mark.xfail(strict=True, reason="plan.run._family: a direct row without sign or synthesis counts as gap")
 def test_a_direct_number_fills_the_gap(oxytocin, result):
     found = oxytocin(result)
     text = found.card("oxytocin")

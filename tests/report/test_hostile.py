@@ -112,12 +112,7 @@ def test_results_json_holds_the_text_as_it_was(hostile):
 # -- ids that are legal in the inputs and awkward in a page ----------------------------------------------
 
 
-COLLIDE = "page.html takes a synthesis' id as it is, and so collides with its own ids"
-OVERWRITE = "write.texts: a synthesis' table overwrites the report's own table of that name"
-
-
 @pytest.mark.parametrize("key", ["effects", "methods", "map", "references", "card-alertness"])
-@pytest.mark.xfail(strict=True, reason=COLLIDE)
 def test_a_synthesis_may_have_any_name(tmp_path, key):
     found = Outcome(made(tmp_path / "naps", 5, analysis=ANALYSIS.replace("id: nap", f"id: {key}")))
     ids = re.findall(r'\bid="([^"]*)"', found.page)
@@ -125,7 +120,6 @@ def test_a_synthesis_may_have_any_name(tmp_path, key):
 
 
 @pytest.mark.parametrize("key", ["effects", "claims", "estimates"])
-@pytest.mark.xfail(strict=True, reason=OVERWRITE)
 def test_no_table_overwrites_another(tmp_path, key):
     found = Outcome(made(tmp_path / "naps", 3, analysis=ANALYSIS.replace("id: nap", f"id: {key}")))
     headers = {"effects": "effect,study,cite", "claims": "id,claim,verdict", "estimates": "synthesis,fit,term"}
@@ -133,7 +127,6 @@ def test_no_table_overwrites_another(tmp_path, key):
         assert found.files[f"tables/{name}.csv"].startswith(header)
 
 
-@pytest.mark.xfail(strict=True, reason="write._file_name maps different ids to one file name, and the later one wins")
 def test_two_syntheses_never_share_a_file(tmp_path):
     second = '  - {id: "nap/1", title: Second, outcome: alert, scale: standardised}\n'
     analysis = ANALYSIS.replace("id: nap", 'id: "nap 1"').replace("directions:\n", second + "directions:\n")
@@ -141,7 +134,6 @@ def test_two_syntheses_never_share_a_file(tmp_path):
     assert len([name for name in found.files if name.endswith("-forest.svg")]) == 2
 
 
-@pytest.mark.xfail(strict=True, reason="page.html puts ids with blanks into id=, which HTML forbids")
 def test_an_id_with_a_blank_is_still_a_valid_id(tmp_path):
     pieces = [study(i).replace(f"id: e{i}", f'id: "effect {i}"') for i in range(3)]
     found = Outcome(made(tmp_path / "naps", 0, studies=pieces))

@@ -187,7 +187,6 @@ def test_one_is_singular(naps):
     assert "1 works" not in text
 
 
-@pytest.mark.xfail(strict=True, reason='page.html: "The 1 effects behind it"')
 def test_one_effect_behind_a_synthesis_is_singular(naps):
     assert "The 1 effects" not in naps[1].words("nap")
 
@@ -202,10 +201,8 @@ def test_the_bayesian_interval_is_the_headline_of_few(naps, k):
 
 RISK = ANALYSIS.replace("scale: auto", "scale: RR").replace("    unit: points\n    range: [-10, 10]\n", "")
 EVENTS = [(1, 9), (30, 20), (0, 12)]
-MEAN_OR_MEDIAN = "results.headline gives the posterior mean of a log, page._schools and prose its median"
 
 
-@pytest.mark.xfail(strict=True, reason=MEAN_OR_MEDIAN)
 def test_text_and_table_give_one_number(tmp_path):
     """With few studies and a ratio, the card and the table of averages must print the same estimate."""
     counts = "counts: {{events1: {}, n1: 40, events2: {}, n2: 42}}"
@@ -237,7 +234,6 @@ def test_an_excluded_row_is_shown_and_enters_nothing(tmp_path):
     assert "excluded: retracted in 2031" in found.words("effect-e2")
 
 
-@pytest.mark.xfail(strict=True, reason="plan.run._family: excluded direct rows leave a gap that says nobody has tried")
 def test_an_excluded_study_is_not_nobody(tmp_path):
     found = Outcome(made(tmp_path / "naps", 0, studies=[study(0).rstrip() + "\n" + EXCLUDED]))
     assert "Nobody has tried." not in found.card("alertness")
@@ -278,7 +274,6 @@ def twice(i):
     return study(i).rstrip() + "\n" + second
 
 
-@pytest.mark.xfail(strict=True, reason="plan.run.synthesise counts effects, not samples, in a three-level model")
 def test_k_counts_people_once(tmp_path):
     """DESIGN: k counts independent samples; three samples with five effects are three, and few."""
     found = Outcome(made(tmp_path / "naps", 0, studies=[twice(0), twice(1), study(2)]))
@@ -293,13 +288,11 @@ def test_people_are_counted_once(tmp_path):
     assert found.record["syntheses"]["nap"]["people"] == 40 + 41 + 42
 
 
-@pytest.mark.xfail(strict=True, reason="plan.run._random asks for sample/effect even when there is one sample: no fit")
 def test_one_sample_with_two_effects_is_no_error(tmp_path):
     found = Outcome(made(tmp_path / "naps", 0, studies=[twice(0)]))
     assert found.record["syntheses"]["nap"]["k"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="gates allow 0 coefficients for k = 4, but the slope is shown all the same")
 def test_few_samples_have_no_moderators(tmp_path):
     """DESIGN: k = 2 to 4, no moderators."""
     analysis = ANALYSIS.replace("    scale: auto\n", "    scale: auto\n    moderators: ~ length\n")

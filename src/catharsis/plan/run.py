@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from catharsis.models.robust import Robust
 
 Progress = Callable[[str], None]
+Posteriors = tuple[Posterior | None, Posterior | None, Posterior | None, tuple[Agreement, ...]]
+NO_POSTERIOR: Posteriors = (None, None, None, ())
 
 
 def run(folder: str | Path, *, sample: bool | None = None, progress: Progress = lambda _: None) -> Results:
@@ -106,16 +108,18 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     model, robust = None, None
     others: tuple[tuple[Alternative, Fit], ...] = ()
     single = effects.sizes[0] if len(effects) == 1 else None
-    if len(effects) > 1:
+    k, m = effects.samples, effects.reports
+    pooled = k >= gates.MIN_POOL
+    moderated = pooled and _has_moderators(spec)
+    fitted = pooled and (not moderated or gates.allowed_coefficients(k) > 0)
+    if fitted:
         model = _frequentist(plan, spec, effects, path)
         robust = _robust(spec, effects, model, notes)
         others = tuple((other, _alternative(plan, spec, effects, other, path)) for other in spec.also)
         notes += model.notes
-    exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes)
-    coefficients = model.blocks.p - 1 if model else 0
-    problems = _sampler_problems(nuts, agreement)
-    k = len(effects) if model and model.blocks.factors != ("effect",) else effects.samples
-    gate = gates.gate(k, effects.reports, coefficients, problems)
+    exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if fitted else NO_POSTERIOR
+    coefficients = model.blocks.p - 1 if model else int(moderated)
+    gate = gates.gate(k, m, coefficients, _sampler_problems(nuts, agreement))
     result = SynthesisResult(
         spec=spec,
         family=str(rows[0].get("family")) if rows else "",
@@ -160,6 +164,11 @@ def _compare(result: SynthesisResult, published: Published) -> Comparison:
     return Comparison(
         published, float(chosen.beta[0]), float(low[0]), float(high[0]), f"{chosen.method}, {chosen.test}"
     )
+
+
+def _has_moderators(spec: Synthesis) -> bool:
+    """Whether the formula asks for more than the average."""
+    return spec.moderators is not None and spec.moderators.split("~", 1)[-1].strip() not in ("", "1")
 
 
 def _formula(spec: Synthesis) -> str:
@@ -230,16 +239,12 @@ def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> 
         return None
 
 
-def _bayesian(
-    plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]
-) -> tuple[Posterior | None, Posterior | None, Posterior | None, tuple[Agreement, ...]]:
+def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]) -> Posteriors:
     """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
-    if len(effects) < gates.MIN_POOL:
-        return None, None, None, ()
     random = _random(spec, effects)
     if random is not None and "/" in random:
         notes.append("Bayesian fits take one random factor so far, so this three-level model has none")
-        return None, None, None, ()
+        return NO_POSTERIOR
     texts = (spec.priors or plan.file.priors).model_dump(exclude_none=True)
     texts.pop("why", None)
     priors = Priors.parse(texts)
@@ -358,7 +363,9 @@ def _family(
     rows = [row for row in table if row.get("family") == key]
     direct = [row for row in rows if row.get("evidence", "direct") == "direct"]
     own = [result for result in syntheses if result.family == key]
-    headline = next((result for result in own if result.spec.role == "headline" and len(result.effects)), None)
+    headline = next(
+        (result for result in own if result.spec.role == "headline" and (result.fit or result.single)), None
+    )
     counted = tuple(result for result in directions if result.family == key and result.spec.role != "analogue")
     signs = [int(row.get("sign")) for result in counted for row in result.rows if result.spec.role == "headline"]
     state, sentence = _state(family, direct, headline, signs)

@@ -346,7 +346,7 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
     model, measure = result.fit, result.effects.measure
     if model is None:
         if result.single is None:
-            return ["No row carries numbers for this synthesis."]
+            return [_unfitted(result)]
         estimate, low, high = result.headline()
         shown = [float(measure.to_reader(x)) for x in (estimate, low, high)]
         return [
@@ -378,6 +378,16 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
             found.append("Coefficients b are on the analysis scale (a log or z), intervals likewise.")
     found.append(heterogeneity_sentence(result))
     return [sentence for sentence in found if sentence]
+
+
+def _unfitted(result: SynthesisResult) -> str:
+    """Why there is no average."""
+    effects = result.effects
+    if not len(effects):
+        return "No row carries numbers for this synthesis."
+    if effects.samples == 1:
+        return f"One sample with {count(len(effects), 'effect')}: not pooled, since all come from the same people."
+    return f"{count(effects.samples, 'sample')} do not carry the moderators of this synthesis; nothing was fitted."
 
 
 def term_label(term: str, labels: dict[str, str]) -> str:
