@@ -277,3 +277,30 @@ def test_the_engines_stay_unloaded_until_they_are_needed():
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, capture_output=True, text=True)
     assert done.stderr == ""
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.sampling
+def test_three_levels_agree_with_a_grid():
+    """Effects within samples: NUTS against a product grid over both standard deviations, written independently."""
+    yi = np.array([0.1, 0.3, 0.7, 0.4, -0.2, 0.1, 0.9, 0.6, 0.2, 0.5])
+    vi = np.array([0.04, 0.05, 0.06, 0.04, 0.05, 0.07, 0.05, 0.04, 0.06, 0.05])
+    sample = np.repeat(np.arange(5), 2)
+    data = pd.DataFrame({"yi": yi, "vi": vi, "sample": sample, "effect": np.arange(10)})
+    post = fit_bayes("yi ~ 1", data, random="sample/effect", priors=Priors(), engine="nuts", seed=5)
+    assert post.diagnostics is not None
+    assert post.diagnostics.ok, post.diagnostics.problems
+    grid = np.linspace(0.0005, 2.5, 500)
+    shared = (sample[:, None] == sample[None, :]).astype(float)
+    total, weight = np.empty((2, 500, 500)), np.empty((500, 500))
+    for i, outer in enumerate(grid):
+        M = np.diag(vi) + outer**2 * shared + (grid**2)[:, None, None] * np.eye(10)
+        inverse = np.linalg.inv(M)
+        a = inverse.sum(axis=(1, 2)) + 1.0  # prior on the average: normal(0, 1)
+        b = (inverse @ yi).sum(axis=1)
+        log = -0.5 * (np.linalg.slogdet(M)[1] + np.log(a) + np.einsum("i,gij,j->g", yi, inverse, yi) - b**2 / a)
+        weight[i] = log - 0.5 * (outer**2 + grid**2) / 0.25  # half-normal(0.5) on both
+        total[0, i], total[1, i] = b / a, np.sqrt(outer**2 + grid**2)
+    weight = np.exp(weight - weight.max())
+    weight /= weight.sum()
+    assert abs(post.mu.mean - (weight * total[0]).sum()) < 4 * post.mu.mcse
+    assert abs(post.tau.mean - (weight * total[1]).sum()) < 4 * post.tau.mcse

@@ -193,7 +193,7 @@ def test_a_bad_bibliography_is_told(tmp_path):
 
 
 def test_a_synthesis_that_cannot_be_fitted_is_told(tmp_path):
-    """Five studies do not carry five coefficients; the message names the synthesis."""
+    """A moderator that is the same in every row explains nothing; the message names the synthesis."""
     analysis = ANALYSIS.replace("    scale: auto\n", "    scale: auto\n    moderators: ~ length\n")
     made(tmp_path / "naps", 0, analysis=analysis, studies=[study(i, length="10") for i in range(6)])
     done = catharsis("report", "naps", "--no-sampling", "--out", "out", cwd=tmp_path)

@@ -21,7 +21,7 @@ from catharsis.bayes.exact import existing, moment_notes, rotate, tail_of
 from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError
-from catharsis.likelihood.blocks import Blocks
+from catharsis.likelihood.blocks import Blocks, Stack
 from catharsis.numerics import FloatArray, IntArray
 
 TARGET_ACCEPT = (0.99, 0.999)  # funnels of small k need short steps; the second is tried when the first diverges
@@ -52,30 +52,35 @@ def _pymc() -> Any:
 
 
 def _levels(blocks: Blocks) -> IntArray:
-    """(k,) level of the one random factor for each effect, recovered from the blocks."""
-    level = np.empty(blocks.k, dtype=np.int64)
+    """(s, k) level of each random factor for each effect, recovered from the blocks; numbered across factors."""
+    level = np.empty((len(blocks.factors), blocks.k), dtype=np.int64)
     count = 0
-    for stack in blocks.stacks:
-        for rows, shared in zip(stack.rows, stack.K[0], strict=True):
-            first = shared.argmax(axis=1)
-            for j in range(len(rows)):
-                if first[j] == j:
-                    level[rows[j]] = count
-                    count += 1
-                else:
-                    level[rows[j]] = level[rows[first[j]]]
+    for s in range(len(blocks.factors)):
+        for stack in blocks.stacks:
+            for rows, shared in zip(stack.rows, stack.K[s], strict=True):
+                first = shared.argmax(axis=1)
+                for j in range(len(rows)):
+                    own = first[j] == j
+                    level[s, rows[j]] = count if own else level[s, rows[first[j]]]
+                    count += int(own)
     return level
 
 
-def _tau(pm: Any, prior: Prior, size: Any) -> Any:
-    """Tau of the prior's family; its parameters are data, so that a compiled model can change them."""
+def _outermost(blocks: Blocks) -> Blocks:
+    """The model with its first random factor alone: it has the fewest levels, so its tail decides on moments."""
+    stacks = tuple(Stack(stack.rows, stack.V, stack.K[:1]) for stack in blocks.stacks)
+    return Blocks(blocks.y, blocks.X, stacks, blocks.factors[:1])
+
+
+def _tau(pm: Any, prior: Prior, size: Any, factors: int) -> Any:
+    """(s,) standard deviations of the prior's family; its parameters are data, so a compiled model can change them."""
     if prior.family == "half-normal":
-        return pm.HalfNormal("tau_unit", 1.0) * size[0]
+        return pm.HalfNormal("tau_unit", 1.0, shape=factors) * size[0]
     if prior.family == "half-cauchy":
-        return pm.HalfCauchy("tau_unit", 1.0) * size[0]
+        return pm.HalfCauchy("tau_unit", 1.0, shape=factors) * size[0]
     if prior.family == "exponential":
-        return pm.Exponential("tau_unit", 1.0) * size[0]
-    return size[0] + pm.Uniform("tau_unit", 0.0, 1.0) * (size[1] - size[0])
+        return pm.Exponential("tau_unit", 1.0, shape=factors) * size[0]
+    return size[0] + pm.Uniform("tau_unit", 0.0, 1.0, shape=factors) * (size[1] - size[0])
 
 
 def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
@@ -84,7 +89,7 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
     Parameters
     ----------
     blocks : Blocks
-        Effects, moderators, and one random factor; V diagonal.
+        Effects, moderators and random factors; V diagonal. Each factor has a tau of its own, with one prior.
     terms : sequence of str
         Names of the coefficients.
     priors : Priors
@@ -93,16 +98,19 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
     Returns
     -------
     pymc.Model
-        Variables `b` (p,), `tau`, `z` (levels,), and `theta` (k,), the true effects.
+        Variables `b` (p,), `taus` (s,), `tau` (their root sum of squares), `z` (levels,), and `theta` (k,), the
+        true effects.
     """
-    if len(blocks.factors) != 1 or any(np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks):
-        raise ModelError("the NUTS engine takes one random factor and independent sampling errors so far")
+    if not blocks.factors or any(np.any(stack.V * (1 - np.eye(stack.V.shape[1]))) for stack in blocks.stacks):
+        raise ModelError("the NUTS engine takes random factors and independent sampling errors so far")
     if priors.tau.family == "fixed":
         raise ModelError("with tau fixed nothing is left to sample; use engine='exact'")
     pm = _pymc()
     data = _data(blocks, terms, priors)
     normal = priors.location(terms)[1] > 0
-    coords = {"term": list(terms), "effect": np.arange(blocks.k), "level": np.arange(data["level"].max() + 1)}
+    count = len(blocks.factors)
+    levels = np.arange(data["level"].max() + 1)
+    coords = {"term": list(terms), "effect": np.arange(blocks.k), "level": levels, "factor": list(blocks.factors)}
     with pm.Model(coords=coords) as model:
         held = {name: pm.Data(name, value) for name, value in data.items()}
         units = []
@@ -112,9 +120,11 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
             units.append(pm.Flat("b_flat", shape=int((~normal).sum())))
         order = np.argsort(np.argsort(~normal, kind="stable"))  # back from normal ones first
         b = pm.Deterministic("b", held["b_mean"] + held["b_sd"] * pm.math.concatenate(units)[order], dims="term")
-        tau = pm.Deterministic("tau", _tau(pm, priors.tau, held["tau_size"]))
+        taus = pm.Deterministic("taus", _tau(pm, priors.tau, held["tau_size"], count), dims="factor")
+        pm.Deterministic("tau", pm.math.sqrt((taus**2).sum()))
         z = pm.Normal("z", 0.0, 1.0, dims="level")
-        theta = pm.Deterministic("theta", held["X"] @ b + tau * z[held["level"]], dims="effect")
+        shared = sum(taus[s] * z[held["level"][s]] for s in range(count))
+        theta = pm.Deterministic("theta", held["X"] @ b + shared, dims="effect")
         pm.Normal("y", theta, held["sei"], observed=held["yi"], dims="effect")
     return model
 
@@ -179,7 +189,7 @@ def posterior(
         raise ModelError(
             f"{chains} chains of {draws} draws tell nothing: use 1 chain or more of {MIN_DRAWS} draws or more"
         )
-    tail = tail_of(rotate(blocks), terms, priors)
+    tail = tail_of(rotate(_outermost(blocks)), terms, priors)
     for target in TARGET_ACCEPT:
         idata, sampler = _sample(blocks, terms, priors, Run(draws, chains, seed, target))
         diagnostics = _diagnose(idata, sampler)
@@ -219,7 +229,7 @@ def _sample(blocks: Blocks, terms: tuple[str, ...], priors: Priors, run: Run) ->
     data = _data(blocks, terms, priors)
     levels = int(data["level"].max()) + 1
     normal = tuple((priors.location(terms)[1] > 0).tolist())
-    structure = (blocks.k, terms, levels, priors.tau.family, normal)
+    structure = (blocks.k, terms, blocks.factors, levels, priors.tau.family, normal)
     _pymc()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -292,7 +302,7 @@ def _diagnose(idata: Any, sampler: str) -> Diagnostics:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sampled = idata.posterior[[name for name in ("b", "tau", "z") if name in idata.posterior]]
+        sampled = idata.posterior[[name for name in ("b", "taus", "z") if name in idata.posterior]]
         rhat = float(az.rhat(sampled).to_array().max())
         bulk = float(az.ess(sampled, method="bulk").to_array().min())
         tail = float(az.ess(sampled, method="tail").to_array().min())

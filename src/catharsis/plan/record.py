@@ -234,10 +234,10 @@ def posterior(found: Posterior) -> dict[str, Any]:
 
 
 def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
-    if item.exact is None:
+    if item.posterior is None:
         return None
     return {
-        "exact": posterior(item.exact),
+        "exact": posterior(item.exact) if item.exact else None,
         "flat": posterior(item.flat) if item.flat else None,
         "nuts": posterior(item.nuts) if item.nuts else None,
         "minus_reml": minus_reml(item),
@@ -255,14 +255,16 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
 
 def minus_reml(item: SynthesisResult) -> dict[str, dict[str, float | None]] | None:
     """Posterior mean minus REML estimate in REML standard errors, and the part that the prior on b makes."""
-    if item.fit is None or item.exact is None or item.flat is None:
+    if item.fit is None or item.posterior is None:
         return None
     found: dict[str, dict[str, float | None]] = {}
     for i, term in enumerate(item.fit.design.terms):
         se = float(item.fit.se[i]) or float("nan")
         found[term] = {
-            "total": number((item.exact.coefficients[term].mean - float(item.fit.beta[i])) / se),
-            "prior_on_b": number((item.exact.coefficients[term].mean - item.flat.coefficients[term].mean) / se),
+            "total": number((item.posterior.coefficients[term].mean - float(item.fit.beta[i])) / se),
+            "prior_on_b": number(
+                (item.posterior.coefficients[term].mean - item.flat.coefficients[term].mean) / se if item.flat else None
+            ),
         }
     return found
 

@@ -110,6 +110,11 @@ class SynthesisResult:
     level: float
 
     @property
+    def posterior(self) -> Posterior | None:
+        """The posterior that leads: the exact one where it exists, else the sampled one."""
+        return self.exact or self.nuts
+
+    @property
     def factor(self) -> str | None:
         """The one factor that moderates, if there is exactly one."""
         factors = list(self.fit.design.factors) if self.fit else []
@@ -134,8 +139,9 @@ class SynthesisResult:
 
             reach = float(critical_value(self.level)) * self.single.vi**0.5
             return self.single.yi, self.single.yi - reach, self.single.yi + reach
-        if self.gate.headline == "bayes" and self.exact is not None:
-            return self.exact.mu.centre(self.effects.measure.back), self.exact.mu.low, self.exact.mu.high
+        if self.gate.headline == "bayes" and self.posterior is not None:
+            mu = self.posterior.mu
+            return mu.centre(self.effects.measure.back), mu.low, mu.high
         low, high = self.fit.interval()
         return float(self.fit.beta[0]), float(low[0]), float(high[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -241,37 +242,23 @@ def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> 
 
 def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]) -> Posteriors:
     """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
-    random = _random(spec, effects)
-    if random is not None and "/" in random:
-        notes.append("Bayesian fits take one random factor so far, so this three-level model has none")
-        return NO_POSTERIOR
     texts = (spec.priors or plan.file.priors).model_dump(exclude_none=True)
     texts.pop("why", None)
     priors = Priors.parse(texts)
-    shared = {
-        "random": random,
-        "level": plan.file.level,
-        "reference": _reference(spec),
-        "levels": _levels(plan),
-    }
-    frame = effects.frame()
-    exact = fit_bayes(_formula(spec), frame, priors=priors, **shared)  # type: ignore[arg-type]
-    flat_priors = Priors(parse_prior("flat"), parse_prior("flat"), priors.tau)
-    flat = fit_bayes(_formula(spec), frame, priors=flat_priors, **shared)  # type: ignore[arg-type]
-    if not sample:
-        return exact, None, flat, ()
-    bayes = plan.file.bayes
-    nuts = fit_bayes(
-        _formula(spec),
-        frame,
-        priors=priors,
-        engine="nuts",
-        draws=bayes.draws,
-        chains=bayes.chains,
-        seed=bayes.seed,
-        **shared,  # type: ignore[arg-type]
-    )
-    return exact, nuts, flat, _agreement(exact, nuts)
+    random, bayes = _random(spec, effects), plan.file.bayes
+    fit_one = partial(
+        fit_bayes, _formula(spec), effects.frame(), random=random, level=plan.file.level, reference=_reference(spec),
+        levels=_levels(plan),
+    )  # fmt: skip
+    nuts = None
+    if sample:
+        nuts = fit_one(priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed)
+    if random is not None and ("/" in random or "+" in random):
+        notes.append("quadrature takes one random factor so far; the posterior of this model is sampled only")
+        return None, nuts, None, ()
+    exact = fit_one(priors=priors)
+    flat = fit_one(priors=Priors(parse_prior("flat"), parse_prior("flat"), priors.tau))
+    return exact, nuts, flat, _agreement(exact, nuts) if nuts else ()
 
 
 def _agreement(exact: Posterior, nuts: Posterior) -> tuple[Agreement, ...]:

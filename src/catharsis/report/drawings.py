@@ -61,8 +61,8 @@ def forest(results: Results, result: SynthesisResult) -> Sheet:
         new = result.fit.predict(pi_df=prediction_df(result.fit))
         if result.gate.heterogeneity and math.isfinite(new.pi_low):
             prediction = (new.pi_low, new.pi_high)
-        if result.exact is not None and result.gate.bayes:
-            mu = result.exact.mu
+        if result.posterior is not None and result.gate.bayes:
+            mu = result.posterior.mu
             summaries.append(
                 (
                     Line(

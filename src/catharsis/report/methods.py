@@ -147,15 +147,18 @@ def _robust(results: Results) -> list[Paragraph]:
 
 
 def _bayes(results: Results) -> list[Paragraph]:
-    if not any(result.exact for result in results.syntheses):
+    fitted = [result for result in results.syntheses if result.posterior]
+    if not fitted:
         return []
-    text = (
-        "The same models were fitted in a Bayesian way: coefficients integrated analytically and τ by "
-        "Gauss-Legendre quadrature, "
-        "refined until the marginal likelihood was stable. "
-    )
-    keys = ["roever2020"]
-    priors = [r.exact.priors for r in results.syntheses if r.exact]
+    text, keys = "The same models were fitted in a Bayesian way", []
+    if any(result.exact for result in fitted):
+        keys.append("roever2020")
+        text += (
+            ": coefficients integrated analytically and τ by Gauss-Legendre quadrature, refined until the posterior "
+            "was stable"
+        )
+    text += ". "
+    priors = [result.posterior.priors for result in fitted if result.posterior]
     mu = list(dict.fromkeys(str(prior.mu) for prior in priors))
     tau = list(dict.fromkeys(str(prior.tau) for prior in priors))
     text += f"Priors: {listing(mu, 'or')} on the average, {listing(tau, 'or')} on τ, as each synthesis states."
@@ -171,13 +174,10 @@ def _bayes(results: Results) -> list[Paragraph]:
         bayes = results.plan.file.bayes
         found.append(
             Paragraph(
-                f"As a check, each model was also sampled with NUTS (PyMC model, non-centred, {sampler}; "
-                f"{bayes.chains} chains of "
-                f"{bayes.draws:,} draws, seed {bayes.seed}). R-hat below 1.01, effective sample sizes of at least "
-                "400, no "
-                "divergence, and agreement with the quadrature within 4 Monte Carlo standard errors are required "
-                "before a "
-                "Bayesian statement is made.",
+                f"Each model was also sampled with NUTS (PyMC model, non-centred, {sampler}; {bayes.chains} chains of "
+                f"{bayes.draws:,} draws, seed {bayes.seed}). R-hat below 1.01, effective sample sizes of at least 400, "
+                "no divergence, and agreement with the quadrature within 4 Monte Carlo standard errors where both run "
+                "are required before a Bayesian statement is made.",
                 ("abrilpla2023", "hoffman2014", "kumar2019", "vehtari2021"),
             )
         )

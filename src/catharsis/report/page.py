@@ -304,7 +304,7 @@ def _schools(result: SynthesisResult) -> list[dict[str, str]]:
 
 
 def _synthesis_rows(result: SynthesisResult, cites: Citations) -> list[dict[str, str]]:
-    studies = result.exact.studies if result.exact and result.gate.bayes else {}
+    studies = result.posterior.studies if result.posterior and result.gate.bayes else {}
     measure = result.effects.measure
     return [
         {

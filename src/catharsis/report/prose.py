@@ -438,7 +438,7 @@ def heterogeneity_sentence(result: SynthesisResult) -> str:
 
 def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
     """The posterior, what the prior does to it, and whether both engines agree."""
-    exact = result.exact
+    exact = result.posterior
     if exact is None or not result.gate.bayes:
         return []
     measure = result.effects.measure
@@ -469,7 +469,14 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
             f"{min(d.ess_bulk, d.ess_tail):,.0f}, {count(d.divergences, 'divergence')}) agrees with them within "
             f"{far:.1f} Monte Carlo standard errors."
         )
-    elif result.nuts is None:
+    elif result.nuts is not None and result.nuts.diagnostics is not None:
+        d = result.nuts.diagnostics
+        ess = min(d.ess_bulk, d.ess_tail)
+        found.append(
+            f"These numbers are sampled (NUTS, {d.sampler}: R-hat {d.rhat:.3f}, smallest effective sample size "
+            f"{ess:,.0f}, {count(d.divergences, 'divergence')}); quadrature does not reach this model yet."
+        )
+    else:
         found.append("These numbers come from quadrature; the sampler was not run.")
     return found
 
@@ -481,12 +488,15 @@ def _probability(p: float) -> str:
 def prior_sentence(result: SynthesisResult) -> str:
     """Bayes minus REML in REML standard errors, and the prior's part in it."""
     shift = minus_reml(result)
-    if shift is None or result.exact is None or result.fit is None:
+    if shift is None or result.posterior is None or result.fit is None:
         return ""
-    first = shift[result.exact.terms[0]]
+    first = shift[result.posterior.terms[0]]
     total, part = first["total"] or 0.0, first["prior_on_b"] or 0.0
-    priors = result.exact.priors
+    priors = result.posterior.priors
     names = f"{priors.mu} on the average and {priors.tau} on τ"
+    if result.exact is None:
+        method = result.fit.method
+        return f"Priors: {names}. Bayes minus {method} is {number(total, sign=True)} {method} standard errors."
     pull = "pulls it towards its own centre" if abs(part) >= 0.1 else "hardly moves it"
     return (
         f"Priors: {names}. Bayes minus {result.fit.method} is {number(total, sign=True)} {result.fit.method} "
