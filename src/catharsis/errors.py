@@ -69,6 +69,10 @@ class ModelError(CatharsisError):
     """The numbers handed to a model cannot give an answer (k too small, singular, not converged)."""
 
 
+class FormulaError(ModelError):
+    """A formula that cannot be read or names what is not there: a slip of the plan, not a want of data."""
+
+
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """The closest known word as a question, or the known words when nothing is close.
 

@@ -1,4 +1,4 @@
-"""Writes golden.json beside it: run as `python golden_from_shared.py /work/shared/golden`."""
+"""Writes golden.json beside it: run as `python golden_from_shared.py DIR`, DIR with the golden files."""
 
 from __future__ import annotations
 

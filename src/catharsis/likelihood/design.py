@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import FormulaError, ModelError, did_you_mean
 from catharsis.numerics import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def design_matrix(
         parsed = Formula(right)
         wanted = sorted(str(name) for name in parsed.required_variables)
     except (FormulaicError, SyntaxError, ValueError) as problem:
-        raise ModelError(f'the formula "{formula}" cannot be read: {problem}') from None
+        raise FormulaError(f'the formula "{formula}" cannot be read: {problem}') from None
     for name in wanted:
         if name not in frame.columns:
-            raise ModelError(
+            raise FormulaError(
                 f'the formula "{formula}" names "{name}": {did_you_mean(name, [str(c) for c in frame.columns])}'
             )
         empty = frame.index[frame[name].isna()]

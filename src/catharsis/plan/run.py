@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors, parse_prior
 from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
 from catharsis.effects.routes import ROUTES, Scale
-from catharsis.errors import InputError, InputErrors, ModelError
+from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
 from catharsis.models.fit import Fit, fit
 from catharsis.plan.checking import check, columns, select, statements
 from catharsis.plan.claims import judge_claims
@@ -39,6 +40,8 @@ from catharsis.studies.selection import compile_rows
 from catharsis.studies.table import Row, StudyTable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from catharsis.models.robust import Robust
 
 Progress = Callable[[str], None]
@@ -106,21 +109,19 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     rows = select(plan, table, spec, path)
     effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
     notes = [*effects.notes]
-    model, robust = None, None
-    others: tuple[tuple[Alternative, Fit], ...] = ()
-    single = effects.sizes[0] if len(effects) == 1 else None
-    k, m = effects.samples, effects.reports
-    pooled = k >= gates.MIN_POOL
-    moderated = pooled and _has_moderators(spec)
-    fitted = pooled and (not moderated or gates.allowed_coefficients(k) > 0)
-    if fitted:
-        model = _frequentist(plan, spec, effects, path)
-        robust = _robust(spec, effects, model, notes)
-        others = tuple((other, _alternative(plan, spec, effects, other, path)) for other in spec.also)
-        notes += model.notes
-    exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if fitted else NO_POSTERIOR
+    moderated = effects.samples >= gates.MIN_POOL and _has_moderators(spec)
+    allowed = effects.samples >= gates.MIN_POOL
+    allowed = allowed and (not moderated or gates.allowed_coefficients(effects.samples) > 0)
+    model, why = _frequentist(plan, spec, effects, path) if allowed else (None, "")
+    robust = _robust(spec, effects, model, notes) if model else None
+    others = _alternatives(plan, spec, effects, path) if model else ()
+    exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if model else NO_POSTERIOR
+    notes += model.notes if model else ()
     coefficients = model.blocks.p - 1 if model else int(moderated)
-    gate = gates.gate(k, m, coefficients, _sampler_problems(nuts, agreement))
+    gate = gates.gate(effects.samples, effects.reports, coefficients, _sampler_problems(nuts, agreement))
+    if why:
+        gate = replace(gate, withheld=(*gate.withheld, gates.Withheld("any average of this synthesis", why)))
+    single = effects.sizes[0] if len(effects) == 1 else None
     result = SynthesisResult(
         spec=spec,
         family=str(rows[0].get("family")) if rows else "",
@@ -144,8 +145,6 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
 
 
 def _judged(result: SynthesisResult) -> SynthesisResult:
-    from dataclasses import replace
-
     estimate, low, high = result.headline()
     if np.isnan(estimate):
         return result
@@ -193,38 +192,52 @@ def _random(spec: Synthesis, effects: Effects) -> str | None:
     return "sample/effect" if effects.samples < len(effects) else None
 
 
-def _model_error(plan: Plan, path: tuple[str | int, ...], problem: ModelError) -> InputErrors:
+def _formula_error(plan: Plan, path: tuple[str | int, ...], problem: FormulaError) -> InputErrors:
     return InputErrors(
         [
             InputError(
-                plan.source.at(path),
-                f"this synthesis cannot be fitted: {problem}",
-                "the rows it selects do not carry the model it asks for",
-                "change rows:, moderators:, random: or method: of the synthesis",
-                "model",
+                plan.source.at((*path, "moderators")),
+                f"this synthesis cannot be formed: {problem}",
+                "a formula joins columns of the table: ~ latitude, ~ setting + year",
+                "correct moderators: of the synthesis",
+                "formula",
             )
         ]
     )
 
 
-def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> Fit:
+def _frame(plan: Plan, effects: Effects) -> pd.DataFrame:
+    """The effects with a column for every moderator of the plan, filled or not."""
+    frame = effects.frame()
+    return frame.assign(**{name: None for name in plan.dictionary.moderators if name not in frame.columns})
+
+
+def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> tuple[Fit | None, str]:
+    """The fit, or why these rows carry none; a formula that cannot be read is an error of the plan."""
     try:
-        return fit(
-            _formula(spec),
-            effects.frame(),
-            random=_random(spec, effects),
-            method=spec.method,
-            test=spec.test,
-            level=plan.file.level,
-            reference=_reference(spec),
-            levels=_levels(plan),
-        )
+        found = fit(
+            _formula(spec), _frame(plan, effects), random=_random(spec, effects), method=spec.method, test=spec.test,
+            level=plan.file.level, reference=_reference(spec), levels=_levels(plan),
+        )  # fmt: skip
+    except FormulaError as problem:
+        raise _formula_error(plan, path, problem) from None
     except ModelError as problem:
-        raise _model_error(plan, path, problem) from None
+        return None, str(problem)
+    return found, ""
 
 
-def _alternative(plan: Plan, spec: Synthesis, effects: Effects, other: Alternative, path: tuple[str | int, ...]) -> Fit:
-    return _frequentist(plan, spec.model_copy(update={"method": other.method, "test": other.test}), effects, path)
+def _alternatives(
+    plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]
+) -> tuple[tuple[Alternative, Fit], ...]:
+    """The same rows by the other methods that the plan names, as far as they can be fitted."""
+    found = []
+    for other in spec.also:
+        model, _ = _frequentist(
+            plan, spec.model_copy(update={"method": other.method, "test": other.test}), effects, path
+        )
+        if model is not None:
+            found.append((other, model))
+    return tuple(found)
 
 
 def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> Robust | None:
@@ -247,17 +260,27 @@ def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes
     priors = Priors.parse(texts)
     random, bayes = _random(spec, effects), plan.file.bayes
     fit_one = partial(
-        fit_bayes, _formula(spec), effects.frame(), random=random, level=plan.file.level, reference=_reference(spec),
+        fit_bayes,
+        _formula(spec),
+        _frame(plan, effects),
+        random=random,
+        level=plan.file.level,
+        reference=_reference(spec),
         levels=_levels(plan),
-    )  # fmt: skip
-    nuts = None
-    if sample:
-        nuts = fit_one(priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed)
-    if random is not None and ("/" in random or "+" in random):
-        notes.append("quadrature takes one random factor so far; the posterior of this model is sampled only")
-        return None, nuts, None, ()
-    exact = fit_one(priors=priors)
-    flat = fit_one(priors=Priors(parse_prior("flat"), parse_prior("flat"), priors.tau))
+    )
+    three = random is not None and ("/" in random or "+" in random)
+    try:
+        nuts = None
+        if sample:
+            nuts = fit_one(priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed)
+        if three:
+            notes.append("quadrature takes one random factor so far; the posterior of this model is sampled only")
+            return None, nuts, None, ()
+        exact = fit_one(priors=priors)
+        flat = fit_one(priors=Priors(parse_prior("flat"), parse_prior("flat"), priors.tau))
+    except ModelError as problem:
+        notes.append(f"no posterior: {problem}")
+        return NO_POSTERIOR
     return exact, nuts, flat, _agreement(exact, nuts) if nuts else ()
 
 

@@ -387,7 +387,7 @@ def _unfitted(result: SynthesisResult) -> str:
         return "No row carries numbers for this synthesis."
     if effects.samples == 1:
         return f"One sample with {count(len(effects), 'effect')}: not pooled, since all come from the same people."
-    return f"{count(effects.samples, 'sample')} do not carry the moderators of this synthesis; nothing was fitted."
+    return f"{count(effects.samples, 'sample')}; nothing was fitted, for the reason given below."
 
 
 def term_label(term: str, labels: dict[str, str]) -> str:
