@@ -301,3 +301,17 @@ def test_few_samples_have_no_moderators(tmp_path):
     found = Outcome(made(tmp_path / "naps", 0, analysis=analysis, studies=pieces))
     assert 'id="moderator"' not in found.page
     assert "Length: b = " not in found.words("nap")
+
+
+def test_repeated_samples_get_three_levels_and_containment(tmp_path):
+    """A plan that asks for Knapp-Hartung still gives an answer when a sample brings a second effect."""
+    analysis = ANALYSIS.replace("    scale: auto\n", "    scale: auto\n    test: knha\n")
+    pieces = [twice(0), *(study(i) for i in range(1, 6))]
+    found = Outcome(made(tmp_path / "naps", 0, analysis=analysis, studies=pieces))
+    synthesis = found.record["syntheses"]["nap"]
+    assert (synthesis["k"], synthesis["effects"]) == (6, 7)
+    assert (synthesis["frequentist"]["test"], synthesis["frequentist"]["df"]) == ("t", 5.0)
+    assert set(synthesis["frequentist"]["sigma2"]) == {"sample", "effect"}
+    assert synthesis["robust"]["clusters"] == 6
+    assert "t(5) = " in found.words("nap")
+    assert "samples give several effects" in found.words("nap")

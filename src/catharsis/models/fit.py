@@ -409,6 +409,7 @@ def fit(
     random: str | None = None,
     method: str = "REML",
     test: str | None = None,
+    df: Literal["residual", "contain"] = "residual",
     level: float = 0.95,
     reference: Mapping[str, str] | None = None,
     levels: Mapping[str, Sequence[str]] | None = None,
@@ -438,6 +439,9 @@ def fit(
     test : str, optional
         z, t, knha or adhoc (modified Knapp-Hartung); by default knha for univariate models and z
         otherwise.
+    df : str
+        For test="t" with random factors: "residual" (k - p) or "contain" (levels of the outermost factor minus
+        p: exact for coefficients between its levels, cautious for those within).
     level : float
         Probability of the intervals.
     reference, levels : dict, optional
@@ -481,7 +485,7 @@ def fit(
         raise ModelError(f"{method} belongs to univariate models; with random factors use REML or ML")
     factors = random_factors(random, data, len(effects))
     blocks = make_blocks(effects, design.X, variances, factors, tied)
-    return _multilevel(blocks, variances, design, labels, method, _test(test or "z"), level, notes, dict(factors))
+    return _multilevel(blocks, variances, design, labels, method, _test(test or "z"), level, notes, dict(factors), df)
 
 
 def _test(test: str) -> Test:
@@ -531,15 +535,21 @@ def _univariate(
 
 def _multilevel(
     blocks: Blocks, vi: FloatArray, design: Design, labels: tuple[str, ...], method: str, test: Test, level: float,
-    notes: list[str], code: dict[str, IntArray],
+    notes: list[str], code: dict[str, IntArray], dfs: str,
 ) -> Fit:  # fmt: skip
+    k, p = blocks.k, blocks.p
+    groups = int(next(iter(code.values())).max()) + 1 if code else k
+    df = float(groups - p if dfs == "contain" else k - p)
+    if test == "t" and df < 1:
+        raise ModelError(
+            f"{groups} groups leave no degrees of freedom for {p} coefficients; use test='z' or fewer moderators"
+        )
     components = maximise(blocks, reml=method == "REML")
     for name, zero in zip(blocks.factors, components.at_boundary, strict=True):
         if zero:
             notes.append(f"the variance of {name} is estimated at its boundary, zero")
-    k, p = blocks.k, blocks.p
     return Fit(
-        beta=components.found.beta(), cov=components.found.cov(), df=float(k - p) if test == "t" else float("inf"),
+        beta=components.found.beta(), cov=components.found.cov(), df=df if test == "t" else float("inf"),
         tau2=float(components.theta.sum()), sigma2=dict(zip(blocks.factors, components.theta.tolist(), strict=True)),
         scale=1.0, method=method, test=test, level=level, design=design, blocks=blocks, vi=vi, labels=labels,
         llf=components.llf, typical_variance=typical_variance(blocks), notes=tuple(notes), codes=code,

@@ -108,7 +108,7 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     path = ("syntheses", position)
     rows = select(plan, table, spec, path)
     effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
-    notes = [*effects.notes]
+    notes = [*effects.notes, *([CONTAINMENT] if _repeats(spec, effects) and effects.samples > 1 else [])]
     moderated = effects.samples >= gates.MIN_POOL and _has_moderators(spec)
     allowed = effects.samples >= gates.MIN_POOL
     allowed = allowed and (not moderated or gates.allowed_coefficients(effects.samples) > 0)
@@ -185,11 +185,20 @@ def _levels(plan: Plan) -> dict[str, list[str]]:
     return {name: list(moderator.levels) for name, moderator in plan.dictionary.moderators.items() if moderator.levels}
 
 
+def _repeats(spec: Synthesis, effects: Effects) -> bool:
+    """Whether samples give several effects and the plan leaves the random factors to us."""
+    return spec.random is None and effects.samples < len(effects)
+
+
 def _random(spec: Synthesis, effects: Effects) -> str | None:
     """The random factors: as asked, or three levels when a sample gives several effects."""
-    if spec.random is not None:
-        return spec.random
-    return "sample/effect" if effects.samples < len(effects) else None
+    return "sample/effect" if _repeats(spec, effects) else spec.random
+
+
+CONTAINMENT = (
+    "samples give several effects: three-level model, t with as many degrees of freedom as there are samples "
+    "(minus coefficients), and CR2 by sample beside it"
+)
 
 
 def _formula_error(plan: Plan, path: tuple[str | int, ...], problem: FormulaError) -> InputErrors:
@@ -214,11 +223,19 @@ def _frame(plan: Plan, effects: Effects) -> pd.DataFrame:
 
 def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> tuple[Fit | None, str]:
     """The fit, or why these rows carry none; a formula that cannot be read is an error of the plan."""
+    repeats = _repeats(spec, effects)
     try:
         found = fit(
-            _formula(spec), _frame(plan, effects), random=_random(spec, effects), method=spec.method, test=spec.test,
-            level=plan.file.level, reference=_reference(spec), levels=_levels(plan),
-        )  # fmt: skip
+            _formula(spec),
+            _frame(plan, effects),
+            random=_random(spec, effects),
+            method=spec.method,
+            test="t" if repeats and spec.test != "z" else spec.test,
+            df="contain" if repeats else "residual",
+            level=plan.file.level,
+            reference=_reference(spec),
+            levels=_levels(plan),
+        )
     except FormulaError as problem:
         raise _formula_error(plan, path, problem) from None
     except ModelError as problem:
@@ -241,7 +258,7 @@ def _alternatives(
 
 
 def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> Robust | None:
-    cluster = spec.cluster or (spec.random or "").split("/")[0]
+    cluster = spec.cluster or (_random(spec, effects) or "").split("/")[0]
     if not cluster:
         cluster = "report" if effects.reports < effects.samples and effects.reports > 1 else ""
     if not cluster:
