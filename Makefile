@@ -37,7 +37,7 @@ check-table: $(VENV)/.run ## Check the inputs of one analysis
 	@$(BIN)/catharsis check analyses/$(ANALYSIS)
 
 test: $(VENV)/.test ## Run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest
 
 setup: $(VENV)/.dev ## Install everything for development
 

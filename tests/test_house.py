@@ -203,26 +203,6 @@ def test_the_python_block_of_the_readme(tmp_path, monkeypatch):
     assert len(names["table"]) == 13
 
 
-@pytest.mark.sampling
-def test_the_sampler_runs_and_agrees(tmp_path):
-    """One small synthesis of bcg through NUTS, the page and the posterior on disk."""
-    import catharsis as ca
-
-    folder = copied(tmp_path) / "analyses" / "bcg"
-    path = folder / "analysis.yaml"
-    text = path.read_text(encoding="utf-8")
-    head = text.split("  - id: latitude", 1)[0]  # one synthesis is enough: each model is compiled, which takes 10 s
-    path.write_text(head.replace("draws: 4000", "draws: 1500"), encoding="utf-8")
-    results = ca.run(folder)
-    assert results.reportable, results.problems
-    found = results.synthesis("risk-ratio")
-    assert found.nuts.diagnostics.ok
-    assert max(item.distance for item in found.agreement) < 4
-    page = results.render(tmp_path / "out").read_text(encoding="utf-8")
-    assert "Monte Carlo standard errors" in page
-    assert (tmp_path / "out" / "posteriors" / "risk-ratio.nc").stat().st_size > 1000
-
-
 def with_the_slip(root):
     """The README's example with the slip it shows, checked: (its three lines, our lines, the line of the slip)."""
     copied(root)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from catharsis.bayes.fit import fit_bayes
 from catharsis.bayes.posterior import Diagnostics, of_draws
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError
+from catharsis.plan.run import run
 
 DISTANCE = 4.0  # Monte Carlo standard errors; worst seen 2.6 over 42 comparisons
 PAIR = {"yi": [0.1, 0.9], "vi": [0.02, 0.03]}
@@ -304,3 +306,24 @@ def test_three_levels_agree_with_a_grid():
     weight /= weight.sum()
     assert abs(post.mu.mean - (weight * total[0]).sum()) < 4 * post.mu.mcse
     assert abs(post.tau.mean - (weight * total[1]).sum()) < 4 * post.tau.mcse
+
+
+@pytest.mark.sampling
+def test_the_sampler_runs_and_agrees(tmp_path):
+    """One small synthesis of bcg through NUTS, the page and the posterior on disk (here, where PyMC is warm)."""
+    root = Path(__file__).parents[2]
+    for name in ("analyses/bcg", "references"):
+        shutil.copytree(root / name, tmp_path / name)
+    folder = tmp_path / "analyses" / "bcg"
+    path = folder / "analysis.yaml"
+    text = path.read_text(encoding="utf-8")
+    head = text.split("  - id: latitude", 1)[0]  # one synthesis is enough: each model is compiled, which takes 10 s
+    path.write_text(head.replace("draws: 4000", "draws: 1500"), encoding="utf-8")
+    results = run(folder)
+    assert results.reportable, results.problems
+    found = results.synthesis("risk-ratio")
+    assert found.nuts.diagnostics.ok
+    assert max(item.distance for item in found.agreement) < 4
+    page = results.render(tmp_path / "out").read_text(encoding="utf-8")
+    assert "Monte Carlo standard errors" in page
+    assert (tmp_path / "out" / "posteriors" / "risk-ratio.nc").stat().st_size > 1000
