@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from catharsis.errors import CatharsisError, InputError, InputErrors, ModelError
     from catharsis.likelihood.blocks import sampling_covariance
     from catharsis.models.fit import fit
+    from catharsis.models.location_scale import fit_location_scale
     from catharsis.plan.run import run
     from catharsis.references.bibtex import read_references
     from catharsis.studies.table import read_studies
@@ -31,6 +32,7 @@ _HOMES = {
     "effect_size": "catharsis.effects.measures",
     "fit": "catharsis.models.fit",
     "fit_bayes": "catharsis.bayes.fit",
+    "fit_location_scale": "catharsis.models.location_scale",
     "read_references": "catharsis.references.bibtex",
     "read_studies": "catharsis.studies.table",
     "run": "catharsis.plan.run",
@@ -48,6 +50,7 @@ __all__ = [
     "effect_size",
     "fit",
     "fit_bayes",
+    "fit_location_scale",
     "read_references",
     "read_studies",
     "run",

@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE))  # golden_adapters lives beside the tests
 
 def pytest_addoption(parser):
     parser.addoption("--golden-dir", type=Path, help="run every case of every golden file in this directory")
+    parser.addoption("--golden-family", help="only families whose name begins so, several joined by commas")
     parser.addoption("--golden-report", type=Path, help="write cases, passed, failed, ... per family to this file")
 
 
@@ -24,6 +25,9 @@ def pytest_generate_tests(metafunc):
     for name, directory in (("golden_cases", chosen), ("shipped_cases", SHIPPED)):
         if name in metafunc.fixturenames:
             families = _by_family(directory)
+            only = metafunc.config.getoption("golden_family", None)
+            if only:
+                families = {name: cases for name, cases in families.items() if name.startswith(tuple(only.split(",")))}
             metafunc.parametrize(name, [families[family] for family in sorted(families)], ids=sorted(families))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from unittest.mock import ANY
 
 import numpy as np
-from golden_adapters import FAMILIES, OUTCOMES, PARTS, WAITING, Verdict, judge
+from golden_adapters import FAMILIES, OUTCOMES, Verdict, judge
 
 # R's own values are trusted to the case's rtol; these are the worst errors among the shipped cases that pass, an order
 # of magnitude inside it, so that a loss of digits shows before it becomes a failure. Cause: rounding; for rma.mv.sigma
@@ -23,8 +23,7 @@ WORST = {
 
 def test_family(golden_cases, golden_report, everything_counts):
     golden_family = golden_cases[0].family
-    family, part = FAMILIES.get(golden_family), WAITING.get(golden_family, "")
-    verdicts = [(case, judge(case, family, part)) for case in golden_cases]
+    verdicts = [(case, judge(case, FAMILIES.get(golden_family))) for case in golden_cases]
     row = golden_report[golden_family] = summary(verdicts)
     assert not row["failures"], f"{row['failed']} of {row['cases']} cases differ: {first(row['failures'])}"
     if everything_counts:
@@ -33,21 +32,6 @@ def test_family(golden_cases, golden_report, everything_counts):
         )
     elif golden_family in WORST:
         assert row["worst_relative_error"] <= WORST[golden_family], row["worst_case"]
-
-
-def test_every_case_is_supported_or_waits_for_a_named_part(shipped_cases):
-    name = shipped_cases[0].family
-    assert (name in FAMILIES) != (name in WAITING)
-    for case in shipped_cases:
-        verdict = judge(case, FAMILIES.get(name), WAITING.get(name, ""))
-        assert verdict.outcome in OUTCOMES
-        if verdict.outcome == "not supported":
-            assert verdict.reasons[0] in PARTS, case.id
-
-
-def test_waiting_fields_name_their_part():
-    for family in FAMILIES.values():
-        assert set(family.waiting.values()) <= PARTS
 
 
 def summary(verdicts):

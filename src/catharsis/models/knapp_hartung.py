@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from catharsis.errors import ModelError
 from catharsis.models.heterogeneity import weighted
 from catharsis.numerics import FloatArray
+
+Test = Literal["z", "t", "knha", "adhoc"]
 
 TESTS = {
     "z": "normal",

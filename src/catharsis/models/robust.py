@@ -23,7 +23,7 @@ import numpy as np
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import covariance, moments
-from catharsis.models.fit import Wald
+from catharsis.models.wald import Wald
 from catharsis.numerics import FloatArray, IntArray, critical_value, f_upper, two_sided_p
 
 if TYPE_CHECKING:

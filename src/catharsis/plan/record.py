@@ -8,7 +8,8 @@ from typing import Any
 from catharsis import __version__
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.effects.prepare import EffectSize
-from catharsis.models.fit import Fit, Wald
+from catharsis.models.result import Fit
+from catharsis.models.wald import Wald
 from catharsis.plan.results import ClaimResult, DirectionsResult, FamilyResult, Results, SynthesisResult
 
 SCHEMA = "catharsis/results@1"

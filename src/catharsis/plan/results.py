@@ -11,7 +11,7 @@ from catharsis.assess.without_pooling import SignTest
 from catharsis.bayes.posterior import Posterior
 from catharsis.effects.prepare import Effects, EffectSize
 from catharsis.errors import InputError
-from catharsis.models.fit import Fit
+from catharsis.models.result import Fit
 from catharsis.plan.spec import Alternative, Caveat, Claim, Directions, Plan, Published, Synthesis
 from catharsis.studies.dictionary import Family
 from catharsis.studies.table import Row, StudyTable

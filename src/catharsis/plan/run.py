@@ -19,7 +19,8 @@ from catharsis.bayes.priors import Priors, parse_prior
 from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
 from catharsis.effects.routes import ROUTES, Scale
 from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
-from catharsis.models.fit import Fit, fit
+from catharsis.models.fit import fit
+from catharsis.models.result import Fit
 from catharsis.plan.checking import check, columns, select, statements
 from catharsis.plan.claims import judge_claims
 from catharsis.plan.inputs import input_hash

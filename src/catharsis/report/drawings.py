@@ -9,7 +9,7 @@ import numpy as np
 
 from catharsis.assess.without_pooling import Vote, votes
 from catharsis.effects.prepare import people_in
-from catharsis.models.fit import Fit
+from catharsis.models.result import Fit
 from catharsis.numerics import critical_value
 from catharsis.plan.record import prediction_df
 from catharsis.plan.results import DirectionCell, DirectionsResult, FamilyResult, Results, SynthesisResult

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from catharsis.assess.gates import Withheld, show_p
 from catharsis.effects.measures import Measure
-from catharsis.models.fit import Fit, Wald
+from catharsis.models.result import Fit
+from catharsis.models.wald import Wald
 from catharsis.plan.record import minus_reml, prediction_df
 from catharsis.plan.results import DirectionsResult, FamilyResult, Results, SynthesisResult
 from catharsis.report.numbers import bracket, capital, count, interval, listing, number, p_value

@@ -32,10 +32,10 @@ class Verdict:
     how: str = ""
 
 
-def judge(case: Case, family: Family | None, waiting: str = "") -> Verdict:
+def judge(case: Case, family: Family | None) -> Verdict:
     """Answer a case and compare; an exception of catharsis is a failure unless R failed as well."""
     if family is None:
-        return Verdict("not supported", [waiting or "no adapter for this family"])
+        return Verdict("not supported", ["no adapter for this family"])
     try:
         answer = family.answer(case)
     except NotSupported as reason:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from catharsis.likelihood.blocks import sampling_covariance
-from catharsis.models.fit import Fit, fit
+from catharsis.models.fit import fit
+from catharsis.models.result import Fit
 from golden_adapters.case import CONTAINMENT, OTHER_V, STRUCTURES, Case, Family, NotSupported
 from golden_adapters.univariate import at, better_likelihood, coefficients, predictions, scale
 
@@ -78,3 +79,4 @@ def their_theta(case: Case, model: Fit) -> np.ndarray:
 
 
 MULTILEVEL = Family(answer_multilevel, NOT_HERE, {}, scale, theirs_multilevel)
+FAMILIES = {"rma.mv.sigma": MULTILEVEL}

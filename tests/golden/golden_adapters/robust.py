@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from catharsis.models.fit import Fit
+from catharsis.models.result import Fit
 from catharsis.models.robust import Robust
 from catharsis.numerics import f_upper, two_sided_p
 from golden_adapters import multilevel, univariate
@@ -135,3 +135,4 @@ def scale(case: Case, name: str) -> Any:
 
 
 ROBUST = Family(answer_robust, frozenset(), {"p_saddle": SADDLEPOINT}, scale, theirs_robust, known_robust)
+FAMILIES = {"robust.uni": ROBUST, "robust.mv": ROBUST}

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from catharsis.likelihood.marginal import moments
-from catharsis.models.fit import Fit, fit
+from catharsis.models.fit import fit
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
 from catharsis.models.knapp_hartung import knapp_hartung_scale
+from catharsis.models.result import Fit
 from golden_adapters.case import ESTIMATORS_LATER, PROFILE, RANDOM_EFFECTS, Case, Family, NotSupported
 
 ABOUT_R = frozenset({"converged_step", "order", "lb_at_boundary", "ub_sign"})
@@ -200,3 +201,7 @@ def scale(case: Case, name: str) -> Any:
 UNIVARIATE = Family(answer_univariate, ABOUT_R | {"dev_ML"}, {}, scale, theirs_univariate, known_univariate)
 HETEROGENEITY_INTERVAL = Family(answer_interval, ABOUT_R, {}, scale, known=known_interval)
 BLUP = Family(answer_blup, ABOUT_R, dict.fromkeys(("ranef_se", "ranef_lb", "ranef_ub"), RANDOM_EFFECTS), scale)
+FAMILIES = {
+    "rma.uni": UNIVARIATE, "rma.uni.mods": UNIVARIATE, "rma.uni.edge": UNIVARIATE,
+    "confint.tau2": HETEROGENEITY_INTERVAL, "blup": BLUP,
+}  # fmt: skip
