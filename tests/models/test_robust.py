@@ -7,7 +7,7 @@ import pytest
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import sampling_covariance
 from catharsis.models.fit import fit
-from catharsis.models.robust import hotelling_df
+from catharsis.models.robust_wald import wishart_df
 
 
 def data(m=7, seed=1):
@@ -92,7 +92,7 @@ def test_hotelling_df_against_its_definition():
     values, vectors = np.linalg.eigh(Omega)
     G = (vectors / np.sqrt(values)) @ vectors.T
     total = sum(np.trace(Q) ** 2 + np.trace(Q @ Q) for row in P for Q in [G @ block[pick] @ G for block in row])
-    assert hotelling_df(found.within, found.shared, np.array([1, 2])) == pytest.approx(6 / total, rel=1e-6)
+    assert wishart_df(found.within, found.shared, np.array([1, 2])) == pytest.approx(6 / total, rel=1e-6)
     joint = found.wald([1, 2])
     b, inner = found.beta[1:], found.cov[1:, 1:]
     eta = 6 / total

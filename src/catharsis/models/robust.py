@@ -15,7 +15,7 @@ all degrees of freedom, follow from F_j'F_j and U_j'F_j of each cluster; no k x 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,8 +23,9 @@ import numpy as np
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import covariance, moments
+from catharsis.models.robust_wald import SINGULAR, robust_wald, wishart_df
 from catharsis.models.wald import Wald
-from catharsis.numerics import FloatArray, IntArray, critical_value, f_upper, two_sided_p
+from catharsis.numerics import FloatArray, IntArray, critical_value, two_sided_p
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 Correction = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
 CORRECTIONS: tuple[Correction, ...] = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
 
-SINGULAR = (
-    1e-11  # eigenvalues below this share of the largest possible one count as zero: rounding, squared units of Phi
-)
 FEW_DF = 4.0  # below this Satterthwaite df the t reference is unreliable and p is not shown [@tipton2015a]
 
 
@@ -99,39 +97,28 @@ class Robust:
         reach = critical_value(level or self.level, self.df) * self.se
         return self.beta - reach, self.beta + reach
 
-    def wald(self, positions: Sequence[int]) -> Wald:
-        """Joint test that the coefficients at `positions` are zero, by approximate Hotelling's T^2 (HTZ).
+    @property
+    def p_saddlepoint(self) -> FloatArray:
+        """(p,) two-sided p by the saddlepoint approximation, better than Satterthwaite's when clusters are few.
 
-        Parameters
-        ----------
-        positions : sequence of int
-            Positions of the q coefficients.
-
-        Returns
-        -------
-        Wald
-            F with q and eta - q + 1 degrees of freedom; p is nan when the latter is not positive.
-
-        Raises
-        ------
-        ModelError
-            When the robust covariance of these coefficients is singular (fewer clusters than coefficients).
-
-        References
-        ----------
-        [@tipton2015b; @pustejovsky2018]
+        Satterthwaite's beyond 2,000 clusters, where the two agree.
         """
-        chosen = np.asarray(positions)
-        q = len(chosen)
-        inner = self.cov[np.ix_(chosen, chosen)]
-        if np.isnan(inner).any():
-            raise ModelError("no joint test: " + "; ".join(self.notes))
-        if q >= self.m or np.linalg.cond(inner / np.sqrt(np.outer(np.diag(inner), np.diag(inner)))) > 1 / SINGULAR:
-            raise ModelError(f"{self.m} clusters cannot carry a joint test of {q} coefficients")
-        eta = hotelling_df(self.within, self.shared, chosen)
-        df2 = eta - q + 1
-        statistic = float(self.beta[chosen] @ np.linalg.solve(inner, self.beta[chosen])) / q * df2 / eta
-        return Wald(statistic, q, df2, f_upper(statistic, q, df2) if df2 > 0 else float("nan"))
+        from catharsis.models.saddlepoint import MANY, form_weights, saddlepoint_p
+
+        if self.m > MANY:
+            return self.pvalues
+        return np.array(
+            [saddlepoint_p(t, form_weights(self.within[:, i, i], self.shared[:, :, i]))
+             for i, t in enumerate(self.statistic)]
+        )  # fmt: skip
+
+    def wald(self, positions: Sequence[int], test: str = "HTZ") -> Wald:
+        """Joint test that the coefficients at `positions` are zero; see `models.robust_wald`."""
+        return robust_wald(self, positions, test)
+
+    def with_df(self, df: float) -> Robust:
+        """The same covariance with other degrees of freedom for every coefficient."""
+        return replace(self, df=np.full(len(self.beta), float(df)))
 
     def summary(self) -> pd.DataFrame:
         """Coefficients, robust standard errors, tests and intervals in one frame."""
@@ -199,6 +186,8 @@ def robust(
     found = moments(blocks, theta)
     beta, inverse = found.beta(), found.inverse_root
     U_of, e_of = blocks.X @ inverse, blocks.y - blocks.X @ beta
+    if (pair := _cut(blocks, cluster_codes)) is not None:
+        return _across(blocks, theta, terms, cluster_codes, type, level, pair)
     within, shared, scores = np.empty((m, p, p)), np.empty((m, p, p)), np.empty((m, p))
     notes: list[str] = []
     for clusters, rows, Phi in _clusters(blocks, theta, cluster_codes):
@@ -214,59 +203,17 @@ def robust(
         within[clusters] = _transposed(F) @ F
         shared[clusters] = _transposed(U) @ F
         scores[clusters] = (_transposed(F) @ e)[:, :, 0]
-    df = np.array([hotelling_df(within, shared, np.array([i])) for i in range(p)])
+    df = np.array([wishart_df(within, shared, np.array([i])) for i in range(p)])
     cov = scores.T @ scores
     lost = np.diag(cov) <= SINGULAR**2 * np.diag(found.cov())
     if lost.any():
         named = ", ".join(term for term, gone in zip(terms, lost, strict=True) if gone)
         notes.append(f"{named}: no cluster that informs it has a residual left, so no robust standard error exists")
-        cov[lost], cov[:, lost] = np.nan, np.nan
+        cov[lost], cov[:, lost], df[lost] = np.nan, np.nan, np.nan
     return Robust(
         beta=beta, cov=cov, df=df, terms=tuple(terms), m=m, level=level, type=type, notes=tuple(notes),
         within=within, shared=shared,
     )  # fmt: skip
-
-
-def hotelling_df(within: FloatArray, shared: FloatArray, chosen: IntArray) -> float:
-    """Degrees of freedom eta of the Wishart that matches the robust covariance of some coefficients.
-
-    With P_ij = [i = j] F_i'F_i - (U_i'F_i)'(U_j'F_j) for the chosen q coefficients, standardised so that
-    sum_j P_jj = I, eta = q (q + 1) / sum_ij (tr(P_ij)^2 + tr(P_ij P_ij)). For one coefficient this is
-    Satterthwaite's approximation.
-
-    Parameters
-    ----------
-    within, shared : (m, p, p) arrays
-        F_j'F_j and U_j'F_j.
-    chosen : (q,) array of int
-        Positions of the coefficients.
-
-    Returns
-    -------
-    float
-        eta; nan when the working model gives these coefficients no variance.
-
-    References
-    ----------
-    [@tipton2015b; @pustejovsky2018]
-    """
-    q = len(chosen)
-    A, Z = within[:, chosen[:, None], chosen], shared[:, :, chosen]
-    size = np.sqrt(np.einsum("jss->s", A))
-    if not (size > 0).all():
-        return float("nan")
-    A, Z = A / np.outer(size, size), Z / size
-    values, vectors = np.linalg.eigh((A - _transposed(Z) @ Z).sum(axis=0))
-    if values[0] <= SINGULAR:
-        return float("nan")
-    unit = vectors / np.sqrt(values)
-    A, Z = unit.T @ A @ unit, Z @ unit
-    own = _transposed(Z) @ Z
-    trace_A, trace_own = np.einsum("jss->j", A), np.einsum("jss->j", own)
-    pairs = np.einsum("jas,jbt->asbt", Z, Z)
-    traces = float(trace_A @ (trace_A - 2 * trace_own)) + float(np.einsum("asbt,asbt->", pairs, pairs))
-    products = float(np.einsum("jst,jts->", A, A - 2 * own)) + float(np.einsum("asbt,atbs->", pairs, pairs))
-    return q * (q + 1) / (traces + products)
 
 
 def _factor(type: str, m: int, k: int, p: int) -> float:
@@ -303,6 +250,45 @@ def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool
     return G @ (vectors * power[:, None, :]) @ (_transposed(vectors) @ U), not keep.all()
 
 
+def _cut(blocks: Blocks, code: IntArray) -> tuple[int, int] | None:
+    """Two effects of different clusters that the model ties together, if there are any."""
+    for stack in blocks.stacks:
+        apart = code[stack.rows] != code[stack.rows[:, :1]]
+        if apart.any():
+            block = int(np.argmax(apart.any(axis=1)))
+            return int(stack.rows[block, 0]), int(stack.rows[block, int(np.argmax(apart[block]))])
+    return None
+
+
+def _across(
+    blocks: Blocks, theta: FloatArray, terms: Sequence[str], code: IntArray, type: Correction, level: float,
+    pair: tuple[int, int],
+) -> Robust:  # fmt: skip
+    """CR0 and its multiples when clusters cut through tied effects: scores from the whole W, m - p for all df."""
+    m, p = int(code.max()) + 1, blocks.p
+    tied = (
+        f"effects {pair[0] + 1} and {pair[1] + 1} lie in different clusters, but share a random effect or a "
+        "sampling covariance"
+    )
+    if type in ("CR2", "CR3"):
+        raise ModelError(f"{tied}: cluster by the outermost random factor, or by something that contains it")
+    if m <= p:
+        raise ModelError(f"{m} clusters cannot carry {p} coefficients")
+    found = moments(blocks, theta)
+    X, e = blocks.X @ found.inverse_root, blocks.y - blocks.X @ found.beta()
+    scores = np.zeros((m, p))
+    for stack in blocks.stacks:
+        We = np.linalg.solve(covariance(stack, theta), e[stack.rows][:, :, None])
+        np.add.at(scores, code[stack.rows].ravel(), (X[stack.rows] * We).reshape(-1, p))
+    scores = np.sqrt(_factor(type, m, blocks.k, p)) * scores @ found.inverse_root.T
+    nothing = np.full((m, p, p), np.nan)
+    return Robust(
+        beta=found.beta(), cov=scores.T @ scores, df=np.full(p, float(m - p)), terms=tuple(terms), m=m, level=level,
+        type=type, within=nothing, shared=nothing,
+        notes=(f"{tied}: {type} takes clusters for independent all the same, with m - p degrees of freedom",),
+    )  # fmt: skip
+
+
 def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
     """For each cluster size n: the clusters (b,), their effects (b, n) and working covariances (b, n, n)."""
     size = np.bincount(code)
@@ -310,15 +296,6 @@ def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tup
     start = np.concatenate([[0], np.cumsum(size)[:-1]])
     place = np.empty(blocks.k, dtype=np.int64)  # of an effect within its cluster
     place[order] = np.arange(blocks.k) - np.repeat(start, size)
-    for stack in blocks.stacks:
-        cut = (code[stack.rows] != code[stack.rows[:, :1]]).any(axis=1)
-        if cut.any():
-            rows = stack.rows[int(np.argmax(cut))]
-            other = rows[int(np.argmax(code[rows] != code[rows[0]]))]
-            raise ModelError(
-                f"effects {rows[0] + 1} and {other + 1} lie in different clusters, but share a random effect or a "
-                "sampling covariance: cluster by the outermost random factor, or by something that contains it"
-            )
     for n in np.unique(size):
         clusters = np.flatnonzero(size == n)
         at = np.full(len(size), -1)

@@ -101,7 +101,8 @@ class Family:
 
     After a disagreement `theirs` may answer again at R's own variance parameters, with a sentence that says why ours
     are at least as good (DESIGN section 8: a higher likelihood); when that agrees, the case has passed. `known` may
-    name a known disagreement: neither passed nor failed, always listed.
+    name a known disagreement, always listed: it counts as passed when its reason names, in brackets, the test that
+    proves it, and is neither passed nor failed without.
     """
 
     answer: Callable[[Case], Mapping[str, Any]]

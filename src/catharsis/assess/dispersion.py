@@ -1,0 +1,164 @@
+"""Weighted least squares whose error variance is known up to one factor, estimated from the residuals.
+
+The multiplicative model y ~ N(X b, phi v) of Egger's classical test, PET, PEESE and the unrestricted weighted
+average: the estimates are those of the equal-effects model, the standard errors are multiplied by the root
+of phi, and the reference is t with k - p degrees of freedom.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from catharsis.errors import ModelError
+from catharsis.likelihood.design import refuse_collinear
+from catharsis.models.heterogeneity import weighted
+from catharsis.numerics import FloatArray, critical_value, two_sided_p
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Regression:
+    """Coefficients with their tests, whatever the standard errors rest on.
+
+    Attributes
+    ----------
+    beta, cov : (p,), (p, p) arrays
+        Coefficients and their covariance.
+    df : (p,) array
+        Degrees of freedom of the t tests; inf means normal.
+    scale : float
+        The dispersion phi by which the variances were multiplied; 1 for additive and robust models.
+    terms : tuple of str
+        (p,) names.
+    k : int
+        Number of effects.
+    level : float
+        Probability of the intervals.
+    notes : tuple of str
+        What every reader must be told.
+    """
+
+    beta: FloatArray
+    cov: FloatArray
+    df: FloatArray
+    scale: float
+    terms: tuple[str, ...]
+    k: int
+    level: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def se(self) -> FloatArray:
+        """(p,) standard errors."""
+        return np.asarray(np.sqrt(np.diag(self.cov)))
+
+    @property
+    def statistic(self) -> FloatArray:
+        """(p,) estimate over standard error; nan where the standard error is zero."""
+        se = self.se
+        return np.divide(self.beta, se, out=np.full_like(se, np.nan), where=se > 0)
+
+    @property
+    def p(self) -> FloatArray:
+        """(p,) two-sided p."""
+        return two_sided_p(self.statistic, self.df)
+
+    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper limits, (p,) each."""
+        reach = critical_value(level or self.level, self.df) * self.se
+        return self.beta - reach, self.beta + reach
+
+    @property
+    def params(self) -> pd.Series:
+        """Coefficients by term."""
+        return self._series(self.beta, "estimate")
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors by term."""
+        return self._series(self.se, "se")
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Estimate over standard error by term."""
+        return self._series(self.statistic, "statistic")
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided p by term."""
+        return self._series(self.p, "p")
+
+    def conf_int(self, level: float | None = None) -> pd.DataFrame:
+        """Confidence intervals, columns `low` and `high`."""
+        import pandas as pd
+
+        low, high = self.interval(level)
+        return pd.DataFrame({"low": low, "high": high}, index=list(self.terms))
+
+    def summary(self) -> pd.DataFrame:
+        """Coefficients, standard errors, tests and intervals in one frame."""
+        import pandas as pd
+
+        low, high = self.interval()
+        return pd.DataFrame(
+            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.df, "p": self.p,
+             "low": low, "high": high},
+            index=list(self.terms),
+        )  # fmt: skip
+
+    def _series(self, values: FloatArray, name: str) -> pd.Series:
+        import pandas as pd
+
+        return pd.Series(np.asarray(values), index=list(self.terms), name=name)
+
+
+def weighted_regression(
+    yi: FloatArray, vi: FloatArray, X: FloatArray, terms: tuple[str, ...], level: float = 0.95
+) -> Regression:
+    """Weighted least squares with weights 1/vi and an estimated dispersion.
+
+    Parameters
+    ----------
+    yi, vi : (k,) arrays
+        Effects and sampling variances.
+    X : (k, p) array
+        Moderators.
+    terms : tuple of str
+        (p,) names.
+    level : float
+        Probability of the intervals.
+
+    Returns
+    -------
+    Regression
+
+    Raises
+    ------
+    ModelError
+        When k <= p, or columns of X are zero or repeat each other.
+
+    References
+    ----------
+    [@sterne2005; @stanley2014]
+
+    Examples
+    --------
+    >>> yi, vi = np.array([0.1, 0.4, 0.9]), np.array([0.02, 0.03, 0.05])
+    >>> found = weighted_regression(yi, vi, np.ones((3, 1)), ("intercept",))
+    >>> found.summary().round(3).loc["intercept", ["estimate", "se", "df"]].tolist()
+    [0.352, 0.212, 2.0]
+    """
+    k, p = X.shape
+    if k <= p:
+        raise ModelError(f"a dispersion needs more effects than coefficients; here k = {k} and p = {p}")
+    refuse_collinear(X, terms)
+    fit = weighted(yi, 1 / vi, X)
+    phi = fit.rss / (k - p)
+    return Regression(
+        beta=fit.beta, cov=phi * fit.cov, df=np.full(p, float(k - p)), scale=phi, terms=terms, k=k, level=level
+    )
