@@ -38,7 +38,9 @@ def summary(verdicts):
     """One row of the report: counts, the worst relative error among passed cases, and everything that is not passed."""
     count = Counter(verdict.outcome for _, verdict in verdicts)
     passed = [
-        (verdict.worst, f"{case.id} {verdict.worst_field}") for case, verdict in verdicts if verdict.outcome == "passed"
+        (verdict.worst, f"{case.id} {verdict.worst_field}")
+        for case, verdict in verdicts
+        if verdict.outcome == "passed" and not verdict.how
     ]
     worst, where = max(passed, default=(0.0, ""))
     return {

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from catharsis.assess.accumulation import cumulative
 from catharsis.assess.contributions import baujat
+from catharsis.assess.permutation import permutation_test
 from catharsis.models.result import Fit
 from golden_adapters import univariate
-from golden_adapters.case import Case, Family
+from golden_adapters.case import Case, Family, NotSupported
 
 INFLUENCE = {
     "rstudent": "rstudent", "dffits": "dffits", "cook_d": "cook_d", "cov_r": "cov_r", "tau2_del": "tau2_deleted",
@@ -22,52 +25,127 @@ SUMMARY = {
 }  # fmt: skip
 
 
+OWN = frozenset(
+    {
+        "order",
+        "order_note",
+        "collapse",
+        "cluster",
+        "transf",
+        "exact",
+        "iter",
+        "permci",
+        "btt",
+        "type",
+        "digits",
+        "progbar",
+    }
+)  # arguments of the diagnostics themselves; all others are those of the model
+TRANSFORMATIONS = {"exp": np.exp, "transf.ztor": np.tanh, "transf.ilogit": lambda x: 1 / (1 + np.exp(-x))}
+
+
+def fitted(case: Case) -> Fit:
+    """The model that is examined."""
+    args = {name: value for name, value in case.args.items() if name not in OWN}
+    return univariate.fitted(replace(case, entry={**case.entry, "args": args}))
+
+
 def answer_diagnostics(case: Case) -> dict[str, Any]:
-    model = univariate.fitted(case)
+    model = fitted(case)
     found: dict[str, Any] = {}
-    for name, type in (("rstandard", "standardized"), ("rstudent", "studentized")):
+    inner = "conditional" if case.args.get("type") == "conditional" else "standardized"
+    for name, type in (("rstandard", inner), ("rstudent", "studentized")):
         frame = model.residuals(type)
         found |= {f"{name}_{theirs}": frame[ours] for theirs, ours in (("resid", "residual"), ("se", "se"), ("z", "z"))}
     frame = model.influence()
     return {
-        **found, "hat": frame["hat"], "weights_pct": frame["weight"], "fitted": model.blocks.X @ model.beta,
+        **found, "hat": frame["hat"], "weights_pct": frame["weight"], "fitted": model.residuals("response")["fitted"],
     }  # fmt: skip
 
 
 def answer_influence(case: Case) -> dict[str, Any]:
-    frame = univariate.fitted(case).influence()
+    frame = fitted(case).influence()
     dfbetas = frame[[name for name in frame if name.startswith("dfbetas[")]]
     return {
         **{theirs: frame[ours].to_numpy() for theirs, ours in INFLUENCE.items()},
-        "is_infl": frame["influential"].to_numpy(), "dfbs": list(dfbetas.to_numpy()),
+        "is_infl": [None if flag is pd.NA else bool(flag) for flag in frame["influential"]],
+        "dfbs": list(dfbetas.to_numpy()),
     }  # fmt: skip
 
 
 def answer_leave_one_out(case: Case) -> dict[str, Any]:
-    model = univariate.fitted(case)
-    return _summary(case, model, model.leave_one_out(case.args.get("cluster")))
+    model = fitted(case)
+    by = case.args.get("cluster")
+    return _summary(case, model, model.leave_one_out(case.inputs["data"][by] if isinstance(by, str) else by))
 
 
 def answer_cumulative(case: Case) -> dict[str, Any]:
-    model = univariate.fitted(case)
-    rank = np.empty(model.nobs)
-    rank[case.args["order"]] = np.arange(model.nobs)
-    return _summary(case, model, cumulative(model, order=rank))
+    model = fitted(case)
+    order = case.args.get("order")
+    if isinstance(order, list):  # the rows in their order, not what they are sorted by
+        rank = np.empty(model.nobs)
+        rank[order] = np.arange(model.nobs)
+        order = rank
+    elif order is not None:
+        order = case.inputs["data"][order]
+    return _summary(case, model, cumulative(model, order, collapse=bool(case.args.get("collapse", False))))
 
 
 def _summary(case: Case, model: Fit, frame: Any) -> dict[str, Any]:
     found = {theirs: frame[ours].to_numpy() for theirs, ours in SUMMARY.items()}
+    if "transf" in case.args:
+        if case.args["transf"] not in TRANSFORMATIONS:
+            raise NotSupported(f"transformation {case.args['transf']}")
+        for name in ("estimate", "ci_lb", "ci_ub"):
+            found[name] = TRANSFORMATIONS[case.args["transf"]](found[name])
+        found["se"] = np.full(len(frame), np.nan)  # R gives none on the transformed scale
     if case.results.get("tau2", ...) is None:  # R reports no tau^2 for equal-effects models
         found["tau2"] = None if model.method in ("EE", "FE") else found["tau2"]
     return found
 
 
 def answer_baujat(case: Case) -> dict[str, Any]:
-    frame = baujat(univariate.fitted(case))
+    frame = baujat(fitted(case))
     return {"x": frame["heterogeneity"].to_numpy(), "y": frame["influence"].to_numpy()}
 
 
+def answer_permutation(case: Case) -> dict[str, Any]:
+    args = case.args
+    model = fitted(case)
+    btt = args.get("btt")
+    found = permutation_test(
+        model, exact=args.get("exact", False), iterations=args.get("iter", 1000),
+        rng=np.random.default_rng(1), interval=args.get("permci", False),
+        joint=None if btt is None else [model.design.terms[int(i) - 1] for i in np.atleast_1d(btt)],
+    )  # fmt: skip
+    return {
+        "pval": found.pvalues.to_numpy(), "QMp": found.QM_p, "exact_iter": found.permutations if found.exact else None,
+        "ci_lb": found.low.to_numpy(), "ci_ub": found.high.to_numpy(),
+    }  # fmt: skip
+
+
+UNITLESS = 1e-2  # of a standard error, for quantities in standard errors and for ratios of variances
+
+
+def scale(case: Case, name: str) -> Any:
+    """What counts as zero: tau^2 against the sampling variances, residuals against their standard errors."""
+    unit = float(np.median(case.vi))
+    match name:
+        case "tau2" | "tau2_del":
+            return unit
+        case "I2" | "weight" | "weights_pct":
+            return 100.0
+        case "QE_del" | "Q":
+            return 1.0
+        case "hat" | "rstandard_z" | "rstudent_z" | "rstudent" | "dffits" | "cook_d" | "cov_r" | "dfbs" | "x" | "y":
+            return UNITLESS
+        case "estimate" | "ci_lb" | "ci_ub" | "fitted" | "rstandard_resid" | "rstandard_se" | "rstudent_resid":
+            return UNITLESS * float(np.sqrt(unit))
+    return 0.0
+
+
 FAMILIES = {
-    "diagnostics": Family(answer_diagnostics), "influence": Family(answer_influence),
-    "leave1out": Family(answer_leave_one_out), "cumul": Family(answer_cumulative), "baujat": Family(answer_baujat),
+    "diagnostics": Family(answer_diagnostics, scale=scale), "influence": Family(answer_influence, scale=scale),
+    "leave1out": Family(answer_leave_one_out, scale=scale), "cumul": Family(answer_cumulative, scale=scale),
+    "baujat": Family(answer_baujat, scale=scale), "permutest": Family(answer_permutation, scale=scale),
 }  # fmt: skip
