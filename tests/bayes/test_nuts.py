@@ -212,6 +212,11 @@ def test_diverging_runs_are_tried_again_with_shorter_steps(monkeypatch):
             {"priors": Priors.parse({"tau": "fixed(0.2)"})},
             "with tau fixed nothing is left to sample; use engine='exact'",
         ),
+        (
+            {"priors": Priors.parse({"tau": "jeffreys"})},
+            "the NUTS engine does not know the prior jeffreys on tau; use half-normal, half-cauchy, half-t, "
+            "exponential, uniform, or engine='exact'",
+        ),
         ({"draws": 3}, "4 chains of 3 draws tell nothing: use 1 chain or more of 4 draws or more"),
         ({"chains": 0}, "0 chains of 4000 draws tell nothing: use 1 chain or more of 4 draws or more"),
     ],

@@ -4,19 +4,22 @@ One generalised eigendecomposition per block turns V + tau^2 K into a diagonal, 
 triangular factorisation. Given tau, b is Gaussian (flat or normal prior), and every posterior here is a mixture of
 Gaussians over the nodes of a Gauss-Legendre rule in tau. Panels grow geometrically from the smallest standard error
 (the posterior is piecewise smooth on the scale of log tau) and each is halved until mass, mean and second moment of
-tau agree before and after. A prior with a power tail is followed to infinity in 1/tau, where it is a polynomial.
+tau agree before and after. A prior that does not end is followed to infinity in 1/tau, where a power tail is a
+polynomial; one that starts like the root of 1/tau is followed to 0 in the root of tau.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
+from catharsis.bayes.marginals import GaussianMixture, PointMass, mixture_quantiles, shortest_interval, summit
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError
@@ -27,12 +30,13 @@ from catharsis.numerics import FloatArray, root
 NODES = 20  # per panel; exact for polynomials of degree 39
 TOLERANCE = 1e-11  # of the whole, by which a panel may change when it is halved
 HALVINGS = 40  # a panel this often halved is 1e-12 of its first width
+BARELY = 0.05  # an integral of tau^-(1 + this) converges on paper only: half of it lies beyond 10^6 times the data
 REACH = 64.0  # a light-tailed prior ends at this many scales of prior and data (e^-64 is 2e-28)
 NEGLIGIBLE = 1e-18  # probability below which a panel is dropped
 CHUNK = 4_000_000  # numbers that one batch of factorisations may hold (32 MB)
-HEAVY = ("half-cauchy",)  # priors with a power tail, tau^-2
 EPS = float(np.finfo(float).eps)
-ROOT_STEPS = 200  # bisection alone needs 60
+SCAN = 48  # lower tails tried for the shortest interval of tau, whose density may rise twice: at 0 and further up
+WITHIN = 16  # points that a first panel gets when a maximum over tau is sought
 
 X_NODES, X_WEIGHTS = legendre.leggauss(NODES)
 
@@ -47,11 +51,14 @@ class Conditional:
     cov : (g, p, p) array
     log_likelihood : (g,) array
         log p(y | tau), b integrated out; constants included where the prior on b is proper.
+    log_peak : (g,) array
+        log p(y, b | tau) at its highest b, which is `mean`.
     """
 
     mean: FloatArray
     cov: FloatArray
     log_likelihood: FloatArray
+    log_peak: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,16 @@ class Rotated:
     joint: FloatArray
     d: FloatArray
     log_det: float
+
+    @property
+    def sei(self) -> FloatArray:
+        """Standard errors of the levels: those of the effects in a univariate model."""
+        return np.asarray(self.d[self.d > 0] ** -0.5)
+
+    def given(self, column: int, value: float) -> Rotated:
+        """The model in which one coefficient is known."""
+        y = self.joint[:, -1] - value * self.joint[:, column]
+        return replace(self, joint=np.column_stack([np.delete(self.joint[:, :-1], column, axis=1), y]))
 
 
 def rotate(blocks: Blocks) -> Rotated:
@@ -129,6 +146,7 @@ def conditional(model: Rotated, terms: Sequence[str], priors: Priors, tau: Float
         np.concatenate([part.mean for part in parts]),
         np.concatenate([part.cov for part in parts]),
         np.concatenate([part.log_likelihood for part in parts]),
+        np.concatenate([part.log_peak for part in parts]),
     )
 
 
@@ -146,11 +164,54 @@ def _conditional(model: Rotated, terms: Sequence[str], priors: Priors, tau: Floa
     log_det = model.log_det + np.log1p(ratio).sum(axis=1) - float(np.log(precision[proper]).sum())
     log_information = 2 * np.log(np.abs(np.diagonal(R, axis1=1, axis2=2)[:, :p])).sum(axis=1)
     constant = (k - int((~proper).sum())) * LOG_2PI
+    peak = -0.5 * (log_det + R[:, p, p] ** 2 + (k + int(proper.sum())) * LOG_2PI)
     return Conditional(
         np.einsum("gij,gj->gi", inverse, R[:, :p, p]),
         np.einsum("gij,glj->gil", inverse, inverse),
         -0.5 * (log_det + log_information + R[:, p, p] ** 2 + constant),
+        peak,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Coordinate:
+    """The coordinate s of the quadrature, which is tau in between.
+
+    Attributes
+    ----------
+    bend : float
+        Below, tau = s^2 / bend, which makes a density like tau^(-1/2) flat; 0 when there is no need.
+    turn : float
+        Beyond, tau = turn / r^stretch with r = 2 - s / turn, so that 2 turn is infinity; inf when nothing lies there.
+    stretch : float
+        1, or more for a tail so heavy that only a power of 1/tau makes it flat.
+    """
+
+    bend: float = 0.0
+    turn: float = math.inf
+    stretch: float = 1.0
+
+    def tau(self, s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Tau and log d tau / d s."""
+        log_jacobian = np.zeros_like(s)
+        tau = s
+        if self.bend > 0:
+            low = s < self.bend
+            tau = np.where(low, s**2 / self.bend, s)
+            log_jacobian = np.where(low, np.log(2 * np.where(low, s, 1.0) / self.bend), 0.0)
+        if math.isfinite(self.turn):
+            beyond = s > self.turn
+            r = np.where(beyond, np.maximum(2 - s / self.turn, EPS), 1.0)
+            tau = np.where(beyond, self.turn * r**-self.stretch, tau)
+            slope = math.log(self.stretch) - (self.stretch + 1) * np.log(r)
+            log_jacobian = np.where(beyond, slope, log_jacobian)
+        return tau, log_jacobian
+
+    def s(self, tau: float) -> float:
+        """Where tau lies."""
+        if tau < self.bend:
+            return math.sqrt(tau * self.bend)
+        return tau if tau <= self.turn else self.turn * (2 - (self.turn / tau) ** (1 / self.stretch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +225,15 @@ class Mixture:
     mean, cov : (g, p), (g, p, p) arrays
         Conditional posterior of b.
     left, right : (q,) arrays
-        Panels of the rule, `NODES` nodes each, in the coordinate of `turn`; empty when tau is fixed.
-    turn : float
-        Up to here the coordinate s is tau; beyond, tau = turn^2 / (2 turn - s), so that 2 turn is infinity.
+        Panels of the rule, `NODES` nodes each, in the coordinate s; empty when tau is fixed.
+    coordinate : Coordinate
+        How s becomes tau.
     log_evidence, error : float
         Log marginal likelihood, and the relative error of mass, mean and second moment of tau.
     tail : Tail
         How many moments tau has.
+    log_joint : callable
+        log p(y | tau) p(tau) at each tau.
     """
 
     tau: FloatArray
@@ -179,10 +242,11 @@ class Mixture:
     cov: FloatArray
     left: FloatArray
     right: FloatArray
-    turn: float
+    coordinate: Coordinate
     log_evidence: float
     error: float
     tail: Tail
+    log_joint: Callable[[FloatArray], FloatArray] = field(repr=False)
 
     @property
     def moments(self) -> int:
@@ -199,27 +263,40 @@ def integrate(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Mixture:
         For more than one random factor, an improper posterior, or when the rule does not settle.
     """
     model = rotate(blocks)
+    return integrate_rotated(model, terms, priors.completed(model.sei))
+
+
+def integrate_rotated(model: Rotated, terms: Sequence[str], priors: Priors) -> Mixture:
+    """`integrate` for a model that is diagonal and priors that are complete."""
     tail = tail_of(model, terms, priors)
+
+    def log_joint(tau: FloatArray) -> FloatArray:
+        flat = np.ravel(tau)
+        found = conditional(model, terms, priors, flat).log_likelihood + priors.tau.log_density(flat)
+        return np.asarray(found.reshape(np.shape(tau)))
+
     if priors.tau.family == "fixed":
         tau = np.array(priors.tau.parameters)
         found = conditional(model, terms, priors, tau)
         none, evidence = np.empty(0), float(found.log_likelihood[0])
-        return Mixture(tau, np.ones(1), found.mean, found.cov, none, none, math.inf, evidence, 0.0, tail)
-    heavy = priors.tau.family in HEAVY
+        where = Coordinate()
+        return Mixture(tau, np.ones(1), found.mean, found.cov, none, none, where, evidence, 0.0, tail, log_joint)
     edges = _edges(model, terms, priors)
-    turn = float(edges[-1]) if heavy else math.inf
-    if heavy:
-        edges = np.append(edges, 2 * turn)
+    where = Coordinate(
+        float(edges[1]) if priors.tau.origin < 0 else 0.0,
+        math.inf if priors.tau.bounded else float(edges[-1]),
+        max(1.0, 1 / tail.beyond),
+    )
+    if not priors.tau.bounded:
+        edges = np.append(edges, 2 * where.turn)
 
     def log_mass(left: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Nodes (q, NODES) in tau, and the log of weight times density there."""
         half = (right - left)[:, None] / 2
-        tau, log_jacobian = _tau_of(left[:, None] + half * (1 + X_NODES), turn)
-        flat = tau.ravel()
-        density = conditional(model, terms, priors, flat).log_likelihood + priors.tau.log_density(flat)
-        return tau, density.reshape(tau.shape) + log_jacobian + np.log(half * X_WEIGHTS)
+        tau, log_jacobian = where.tau(left[:, None] + half * (1 + X_NODES))
+        return tau, log_joint(tau) + log_jacobian + np.log(half * X_WEIGHTS)
 
-    left, right, error, peak = _refine(log_mass, edges, tail.moments, blocks.k)
+    left, right, error, peak = _refine(log_mass, edges, tail.moments, len(model.d))
     tau, height = log_mass(left, right)
     mass = np.exp(height - peak)
     total = float(mass.sum())
@@ -229,7 +306,9 @@ def integrate(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Mixture:
     weight = mass[keep].ravel()
     weight /= weight.sum()
     evidence = peak + math.log(total)
-    return Mixture(nodes, weight, found.mean, found.cov, left[keep], right[keep], turn, evidence, error, tail)
+    return Mixture(
+        nodes, weight, found.mean, found.cov, left[keep], right[keep], where, evidence, error, tail, log_joint
+    )
 
 
 def _refine(
@@ -274,34 +353,21 @@ def _refine(
     raise ModelError("the quadrature over tau did not settle; the prior on tau may be far from the data")
 
 
-def _tau_of(s: FloatArray, turn: float) -> tuple[FloatArray, FloatArray]:
-    """Tau and log d tau / d s at coordinate s."""
-    if math.isinf(turn):
-        return s, np.zeros_like(s)
-    beyond = s > turn
-    stretch = np.where(beyond, turn / np.where(beyond, 2 * turn - s, turn), 1.0)
-    return np.where(beyond, turn * stretch, s), 2 * np.log(stretch)
-
-
 def _edges(model: Rotated, terms: Sequence[str], priors: Priors) -> FloatArray:
     """First panels: 0, then doubling from half the smallest scale in the problem to where nothing is left."""
-    X, y = model.joint[:, :-1], model.joint[:, -1]
+    X, y, sei = model.joint[:, :-1], model.joint[:, -1], model.sei
     alive = model.d > 0
-    sei = model.d[alive] ** -0.5
-    centres = [np.linalg.lstsq(X, y, rcond=None)[0], priors.location(terms)[0]]
+    centres = [np.linalg.lstsq(X, y, rcond=None)[0] if len(terms) else np.empty(0), priors.location(terms)[0]]
     residual = max(float(np.abs((y - X @ centre)[alive] * sei).max()) for centre in centres)
-    scale = _scale(priors.tau)
-    smallest, largest = min(float(sei.min()), scale), max(float(sei.max()), residual, scale)
-    if priors.tau.family == "uniform":
+    if priors.tau.family == "uniform" and priors.tau.proper:
         low, high = priors.tau.parameters
+        smallest = min(float(sei.min()), high)
         edges = smallest / 2 * 2.0 ** np.arange(max(2, math.ceil(math.log2(2 * high / smallest))))
         return np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
-    top = (2 if priors.tau.family == "half-cauchy" else REACH) * largest
+    scale = float(np.nan_to_num(priors.tau.scale, nan=float(sei.min())))
+    smallest, largest = min(float(sei.min()), scale), max(float(sei.max()), residual, scale)
+    top = (REACH if priors.tau.bounded else 2) * largest
     return np.append(0.0, smallest / 2 * 2.0 ** np.arange(1 + math.ceil(math.log2(2 * top / smallest))))
-
-
-def _scale(prior: Prior) -> float:
-    return prior.parameters[1] if prior.family == "uniform" else prior.parameters[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +381,13 @@ class Tail:
     loose : (p, n) array
         Directions of b that only the spread between levels informs: their variance grows with tau^2, so they share
         tau's want of moments.
+    beyond : float
+        The power of 1/tau by which the integrand of the highest of these moments, and no fewer, converges.
     """
 
     moments: int
     loose: FloatArray
+    beyond: float
 
     def touches(self, row: FloatArray) -> bool:
         """Whether row'b lies partly in a loose direction."""
@@ -326,7 +395,7 @@ class Tail:
 
 
 def tail_of(model: Rotated, terms: Sequence[str], priors: Priors) -> Tail:
-    """Count moments: the likelihood falls as tau^-(n - q), n levels and q loose directions, a half-Cauchy as tau^-2.
+    """Count moments: the likelihood falls as tau^-(n - q), n levels and q loose directions, the prior as tau^-a.
 
     Raises
     ------
@@ -335,6 +404,8 @@ def tail_of(model: Rotated, terms: Sequence[str], priors: Priors) -> Tail:
     """
     _, precision = priors.location(terms)
     X, p = model.joint[:, :-1], len(terms)
+    if p == 0:
+        return _tail(int((model.d > 0).sum()), np.empty((0, 0)), priors)
     rows = np.concatenate([X, np.diag(np.sqrt(precision))])
     norm = np.linalg.norm(rows, axis=0)
     scale = np.where(norm > 0, norm, 1.0)
@@ -346,8 +417,21 @@ def tail_of(model: Rotated, terms: Sequence[str], priors: Priors) -> Tail:
     firm = np.concatenate([X[model.d == 0], np.diag(np.sqrt(precision))]) / scale
     _, singular, Vt = np.linalg.svd(firm)
     loose = Vt[int((singular > 1e-10).sum()) :].T / scale[:, None]
-    levels = int((model.d > 0).sum())
-    return Tail(min(2, levels - loose.shape[1]) if priors.tau.family in HEAVY else 2, loose)
+    return _tail(int((model.d > 0).sum()), loose, priors)
+
+
+def _tail(levels: int, loose: FloatArray, priors: Priors) -> Tail:
+    power = levels - loose.shape[1] + priors.tau.tail  # the posterior of tau falls as tau^-power
+    if not power > 1 + BARELY:
+        free = loose.shape[1]
+        raise ModelError(
+            f"the posterior is improper{', or as good as that' if power > 1 else ''}: with the prior {priors.tau} on "
+            f"tau, {levels} stud{'ies' if levels != 1 else 'y'} and {free} coefficient{'s' * (free != 1)} with a flat "
+            "prior leave large values of tau without bound; use a proper prior on tau, such as half-normal(0.5), or "
+            "more studies"
+        )
+    moments = sum(power > 1 + j + BARELY for j in (1, 2))
+    return Tail(moments, loose, power - 1 - moments)
 
 
 def marginals(weight: FloatArray, mean: FloatArray, variance: FloatArray, level: float) -> list[Marginal]:
@@ -370,40 +454,59 @@ def marginals(weight: FloatArray, mean: FloatArray, variance: FloatArray, level:
     sd = np.sqrt((variance + (mean - centre[:, None]) ** 2) @ weight)
     spread = np.sqrt(variance)
     positive = np.minimum(ndtr(mean / spread) @ weight, 1.0)  # the weights sum to 1 up to rounding
-    at = np.stack([_quantiles(weight, mean, spread, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)])
+    at = np.stack([mixture_quantiles(weight, mean, spread, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2)])
+    rows = np.stack([centre, sd, at[1], at[0], at[2], positive], axis=1).tolist()
     return [
-        Marginal(*(float(value) for value in row))
-        for row in zip(centre, sd, at[1], at[0], at[2], positive, strict=True)
+        Marginal(average, deviation, median, low, high, above, law=GaussianMixture(weight, mean[i], spread[i]))
+        for i, (average, deviation, median, low, high, above) in enumerate(rows)
     ]
-
-
-def _quantiles(weight: FloatArray, mean: FloatArray, spread: FloatArray, probability: float) -> FloatArray:
-    """(n,) quantiles of mixtures of Gaussians by Newton steps inside a shrinking bracket."""
-    inside = weight > 0
-    each = mean[:, inside] + ndtri(probability) * spread[:, inside]  # the mixture's lies between its components'
-    low, high = each.min(axis=1), each.max(axis=1)
-    x = each @ weight[inside]
-    for _ in range(ROOT_STEPS):
-        z = (x[:, None] - mean) / spread
-        excess = ndtr(z) @ weight - probability
-        low, high = np.where(excess < 0, x, low), np.where(excess >= 0, x, high)
-        density = (np.exp(-0.5 * z**2) / spread) @ weight / math.sqrt(2 * math.pi)
-        step = np.divide(excess, density, out=np.full_like(x, np.inf), where=density > 0)
-        following = np.where((x - step > low) & (x - step < high), x - step, (low + high) / 2)
-        if np.all(np.abs(following - x) <= 4 * EPS * np.maximum(np.abs(x), spread.min(axis=1))):
-            break
-        x = following
-    return np.asarray(following)
 
 
 def tau_marginal(mixture: Mixture, level: float) -> Marginal:
     """Marginal of tau; quantiles from the polynomial that the rule integrates in each panel."""
     mean = float(mixture.weight @ mixture.tau)
     if len(mixture.left) == 0:
-        return Marginal(mean, 0.0, mean, mean, mean, float(mean > 0))
+        return Marginal(mean, 0.0, mean, mean, mean, float(mean > 0), law=PointMass(mean))
     sd = float(np.sqrt(mixture.weight @ (mixture.tau - mean) ** 2))
     low, median, high = (tau_quantile(mixture, q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))
-    return existing(Marginal(mean, sd, median, low, high, 1.0), mixture.moments)
+    return existing(Marginal(mean, sd, median, low, high, 1.0, law=TauLaw(mixture)), mixture.moments)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TauLaw:
+    """The posterior of tau: its density is computed afresh, its mass is the quadrature's."""
+
+    mixture: Mixture
+
+    def log_density(self, x: FloatArray) -> FloatArray:
+        """Log density at x."""
+        x = np.asarray(x, dtype=float)
+        inside = self.mixture.log_joint(np.maximum(x, 0.0)) - self.mixture.log_evidence
+        return np.where(x < 0, -np.inf, inside)
+
+    def density(self, x: FloatArray) -> FloatArray:
+        """Density at x."""
+        return np.asarray(np.exp(self.log_density(x)))
+
+    def below(self, x: float) -> float:
+        """P(tau < x)."""
+        return tau_below(self.mixture, x)[0]
+
+    def above(self, x: float) -> float:
+        """P(tau > x)."""
+        return tau_below(self.mixture, x)[1]
+
+    def quantile(self, probability: float) -> float:
+        """The value that tau stays below with this probability."""
+        return tau_quantile(self.mixture, probability)
+
+    def mode(self) -> float:
+        """Where the density is highest; 0 when it only falls."""
+        return summit(self.log_density, np.append(0.0, self.mixture.tau))
+
+    def shortest(self, level: float) -> tuple[float, float]:
+        """The shortest interval of this probability."""
+        return shortest_interval(self, level, 0.0, SCAN)
 
 
 def existing(found: Marginal, moments: int) -> Marginal:
@@ -433,7 +536,7 @@ def tau_below(mixture: Mixture, x: float) -> tuple[float, float]:
         return float(mixture.tau[0] < x), float(mixture.tau[0] > x)
     if x <= 0:
         return 0.0, 1.0
-    s = x if x <= mixture.turn else mixture.turn * (2 - mixture.turn / x)
+    s = mixture.coordinate.s(x)
     mass = mixture.weight.reshape(-1, NODES)
     panel = int(np.searchsorted(mixture.right, s))
     if panel == len(mass):
@@ -467,7 +570,7 @@ def tau_quantile(mixture: Mixture, probability: float) -> float:
         s = right
     else:
         s = left + (right - left) * (1 + root(lambda z: float(legendre.legval(z, series)) - rest, -1.0, 1.0)) / 2
-    return float(_tau_of(np.array(s), mixture.turn)[0])
+    return float(mixture.coordinate.tau(np.array(s))[0])
 
 
 def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], priors: Priors, level: float) -> Posterior:
@@ -488,7 +591,9 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
     -------
     Posterior
     """
-    mixture = integrate(blocks, terms, priors)
+    model = rotate(blocks)
+    priors = priors.completed(model.sei)
+    mixture = integrate_rotated(model, terms, priors)
     w, mean, cov, tau2 = mixture.weight, mixture.mean, mixture.cov, mixture.tau**2
     unit = np.eye(len(terms))
 
@@ -512,22 +617,99 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         z = (value - centre) / np.sqrt(variance)
         return min(float(w @ ndtr(z if side == "<" else -z)), 1.0)
 
-    flat = bool(np.any(priors.location(terms)[1] == 0))
+    def restricted(name: str, value: float) -> float:
+        if name == "tau":
+            return float(conditional(model, terms, priors, np.array([value])).log_likelihood[0])
+        i = terms.index(name)
+        rest = (*terms[:i], *terms[i + 1 :])
+        return integrate_rotated(model.given(i, value), rest, priors).log_evidence
+
+    proper = priors.tau.proper and bool(np.all(priors.location(terms)[1] > 0))
+    v = _own_variances(blocks)
+    found_tau = tau_marginal(mixture, level)
     return Posterior(
         engine="exact",
         terms=terms,
         coefficients={term: linear(unit[i]) for i, term in enumerate(terms)},
-        tau=tau_marginal(mixture, level),
+        tau=found_tau,
         new=linear(unit[0], new=True),
-        studies=_studies(blocks, labels, mixture, level),
+        studies={} if v is None else Studies(labels, blocks, v, mixture, level),
         linear=linear,
         priors=priors,
         level=level,
-        log_evidence=math.nan if flat else mixture.log_evidence,
+        log_evidence=mixture.log_evidence if proper else math.nan,
         error=mixture.error,
         chance=chance,
-        notes=moment_notes(mixture.tail, priors),
+        I2=math.nan if v is None else _relative(found_tau.median, blocks.X, v),
+        log_marginal=mixture.log_evidence,
+        restricted=restricted,
+        maximise=lambda: maxima(model, terms, priors, mixture),
+        observed=(blocks.y, *(np.asarray(part, float) for s in blocks.stacks for part in (s.rows, s.V))),
+        notes=(*priors.notes, *moment_notes(mixture.tail, priors)),
     )
+
+
+def _relative(tau: float, X: FloatArray, v: FloatArray) -> float:
+    """I^2, percent, at one tau: the typical variance is (k - p) / tr(W - W X (X'WX)^-1 X'W); nan when k = p."""
+    k, p = X.shape
+    if k == p:
+        return math.nan
+    low = float(v.min())
+    w = low / v
+    Q, R = np.linalg.qr(X * np.sqrt(w)[:, None])
+    lever = np.einsum("ki,ki->k", Q, Q)
+    if np.abs(np.diagonal(R)).min() <= EPS * np.abs(R).max() * k:
+        return math.nan  # repeating moderators, told apart by their priors only
+    typical = low * (k - p) / float(w @ np.maximum(1 - lever, 0.0))
+    return float(100 * tau**2 / (tau**2 + typical))
+
+
+def maxima(model: Rotated, terms: Sequence[str], priors: Priors, mixture: Mixture) -> dict[str, list[float]]:
+    """Where likelihood and posterior are highest; see `Posterior.maxima`."""
+    p = len(terms)
+    edges = _edges(model, terms, priors)
+    inner = edges[:-1, None] + np.diff(edges)[:, None] * np.arange(1, WITHIN + 1) / WITHIN
+    points = np.append(edges[0], inner.ravel())
+
+    def highest(height: Callable[[FloatArray], FloatArray]) -> float:
+        return float(priors.tau.parameters[0]) if priors.tau.family == "fixed" else summit(height, points)
+
+    flat = Priors(Prior("flat"), Prior("flat"), priors.tau)
+    found: dict[str, list[float]] = {}
+    unique = p == 0 or np.linalg.matrix_rank(model.joint[:, :-1] / np.linalg.norm(model.joint[:, :-1], axis=0)) == p
+    if unique:
+        tau = highest(lambda t: conditional(model, terms, flat, t).log_peak)
+        found["ML joint"] = [tau, *conditional(model, terms, flat, np.array([tau])).mean[0].tolist()]
+    else:
+        found["ML joint"] = [math.nan] * (1 + p)
+    tau = highest(lambda t: conditional(model, terms, priors, t).log_likelihood)
+    found["ML marginal"] = [tau, *(_without_prior(mixture, i, priors.of(term)) for i, term in enumerate(terms))]
+    tau = highest(lambda t: conditional(model, terms, priors, t).log_peak + priors.tau.log_density(t))
+    found["MAP joint"] = [tau, *conditional(model, terms, priors, np.array([tau])).mean[0].tolist()]
+    tau = tau_marginal(mixture, 0.5).mode
+    found["MAP marginal"] = [tau, *(_coefficient(mixture, i).mode() for i in range(p))]
+    return found
+
+
+def _coefficient(mixture: Mixture, i: int) -> GaussianMixture:
+    return GaussianMixture(mixture.weight, mixture.mean[:, i], np.sqrt(mixture.cov[:, i, i]))
+
+
+def _without_prior(mixture: Mixture, i: int, prior: Prior) -> float:
+    """Where the marginal likelihood of a coefficient is highest: its posterior over its prior, a mixture again."""
+    law = _coefficient(mixture, i)
+    if not prior.proper:
+        return law.mode()
+    m0, s0 = prior.parameters
+    precision = law.sd**-2 - s0**-2
+    informed = (precision > EPS * s0**-2) & (law.weight > 0)
+    if not informed.any():
+        return math.nan
+    variance = 1 / precision[informed]
+    mean = (law.mean[informed] / law.sd[informed] ** 2 - m0 / s0**2) * variance
+    log_weight = np.log(law.weight[informed]) + 0.5 * ((mean - m0) ** 2 / (variance + s0**2) + np.log(variance + s0**2))
+    weight = np.exp(log_weight - log_weight.max())
+    return GaussianMixture(weight / weight.sum(), mean, np.sqrt(variance)).mode()
 
 
 def moment_notes(tail: Tail, priors: Priors) -> tuple[str, ...]:
@@ -541,16 +723,48 @@ def moment_notes(tail: Tail, priors: Priors) -> tuple[str, ...]:
     )
 
 
-def _studies(blocks: Blocks, labels: Sequence[str], mixture: Mixture, level: float) -> dict[str, Marginal]:
-    """Shrunken effects of the univariate model: theta_i | tau is Gaussian too."""
+def _own_variances(blocks: Blocks) -> FloatArray | None:
+    """(k,) sampling variances of the univariate model; None when effects share a level or an error."""
     if any(stack.rows.shape[1] > 1 for stack in blocks.stacks):
-        return {}
-    v = np.empty((blocks.k, 1))
+        return None
+    v = np.empty(blocks.k)
     for stack in blocks.stacks:
-        v[stack.rows[:, 0], 0] = stack.V[:, 0, 0]
-    tau2 = mixture.tau**2
-    keep, pull = tau2 / (tau2 + v), v / (tau2 + v)
-    lever = np.einsum("ki,gij,kj->kg", blocks.X, mixture.cov, blocks.X, optimize=True)
-    centre = keep * blocks.y[:, None] + pull * (blocks.X @ mixture.mean.T)
-    found = marginals(mixture.weight, centre, keep * v + pull**2 * lever, level)
-    return dict(zip(labels, found, strict=True))
+        v[stack.rows[:, 0]] = stack.V[:, 0, 0]
+    return v
+
+
+class Studies(Mapping[str, Marginal]):
+    """Shrunken effects of the univariate model, computed when first asked for: theta_i | tau is Gaussian too."""
+
+    def __init__(
+        self, labels: Sequence[str], blocks: Blocks, variances: FloatArray, mixture: Mixture, level: float
+    ) -> None:
+        self._labels, self._blocks, self._v = tuple(labels), blocks, variances
+        self._mixture, self._level = mixture, level
+
+    @cached_property
+    def _found(self) -> dict[str, Marginal]:
+        size = max(1, CHUNK // len(self._mixture.tau))
+        parts = [self._marginals(slice(i, i + size)) for i in range(0, len(self._v), size)]
+        return dict(zip(self._labels, (one for part in parts for one in part), strict=True))
+
+    def _marginals(self, rows: slice) -> list[Marginal]:
+        mixture, v = self._mixture, self._v[rows, None]
+        y, X = self._blocks.y[rows, None], self._blocks.X[rows]
+        tau2 = mixture.tau**2
+        keep, pull = tau2 / (tau2 + v), v / (tau2 + v)
+        lever = np.einsum("ki,gij,kj->kg", X, mixture.cov, X, optimize=True)
+        centre = keep * y + pull * (X @ mixture.mean.T)
+        return marginals(mixture.weight, centre, keep * v + pull**2 * lever, self._level)
+
+    def __getitem__(self, label: str) -> Marginal:
+        """The effect of one study."""
+        return self._found[label]
+
+    def __iter__(self) -> Iterator[str]:
+        """Labels in the order of the data."""
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        """Number of effects."""
+        return len(self._labels)

@@ -28,6 +28,8 @@ TARGET_ACCEPT = (0.99, 0.999)  # funnels of small k need short steps; the second
 TUNE = 2000
 MIN_DRAWS = 4  # split R-hat needs two draws in each half of a chain
 
+SAMPLED = ("half-normal", "half-cauchy", "half-t", "exponential", "uniform")
+
 _COMPILED: dict[tuple[Any, ...], Any] = {}
 
 
@@ -78,6 +80,8 @@ def _tau(pm: Any, prior: Prior, size: Any, factors: int) -> Any:
         return pm.HalfNormal("tau_unit", 1.0, shape=factors) * size[0]
     if prior.family == "half-cauchy":
         return pm.HalfCauchy("tau_unit", 1.0, shape=factors) * size[0]
+    if prior.family == "half-t":
+        return pm.HalfStudentT("tau_unit", nu=size[0], sigma=1.0, shape=factors) * size[1]
     if prior.family == "exponential":
         return pm.Exponential("tau_unit", 1.0, shape=factors) * size[0]
     return size[0] + pm.Uniform("tau_unit", 0.0, 1.0, shape=factors) * (size[1] - size[0])
@@ -105,6 +109,10 @@ def pymc_model(blocks: Blocks, terms: Sequence[str], priors: Priors) -> Any:
         raise ModelError("the NUTS engine takes random factors and independent sampling errors so far")
     if priors.tau.family == "fixed":
         raise ModelError("with tau fixed nothing is left to sample; use engine='exact'")
+    if priors.tau.family not in SAMPLED or not priors.tau.proper:
+        raise ModelError(
+            f"the NUTS engine does not know the prior {priors.tau} on tau; use {', '.join(SAMPLED)}, or engine='exact'"
+        )
     pm = _pymc()
     data = _data(blocks, terms, priors)
     normal = priors.location(terms)[1] > 0
@@ -189,7 +197,8 @@ def posterior(
         raise ModelError(
             f"{chains} chains of {draws} draws tell nothing: use 1 chain or more of {MIN_DRAWS} draws or more"
         )
-    tail = tail_of(rotate(_outermost(blocks)), terms, priors)
+    outermost = rotate(_outermost(blocks))
+    tail = tail_of(outermost, terms, priors.completed(outermost.sei))
     for target in TARGET_ACCEPT:
         idata, sampler = _sample(blocks, terms, priors, Run(draws, chains, seed, target))
         diagnostics = _diagnose(idata, sampler)

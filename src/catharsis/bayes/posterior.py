@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from catharsis.bayes.marginals import Draws, Law
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.numerics import FloatArray
@@ -33,6 +35,15 @@ class Marginal:
         Monte Carlo standard error of the mean; 0 for the exact engine.
     mcse_sd : float
         Monte Carlo standard error of the standard deviation.
+    law : Law
+        The whole distribution, which the methods ask.
+
+    Examples
+    --------
+    >>> from catharsis.bayes.fit import fit_bayes
+    >>> mu = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05]).mu
+    >>> round(mu.mode, 3), [round(x, 3) for x in mu.shortest(0.9)]
+    (0.392, [-0.021, 0.841])
     """
 
     mean: float
@@ -43,10 +54,52 @@ class Marginal:
     positive: float
     mcse: float = 0.0
     mcse_sd: float = 0.0
+    law: Law | None = field(default=None, repr=False, compare=False)
+
+    def _law(self) -> Law:
+        if self.law is None:
+            raise ModelError("this marginal holds its summary only, not its distribution")
+        return self.law
+
+    @property
+    def mode(self) -> float:
+        """Where the density is highest."""
+        return self._law().mode()
+
+    def density(self, x: FloatArray | Sequence[float] | float) -> FloatArray:
+        """Posterior density at each x, per unit of the quantity."""
+        return self._law().density(np.asarray(x, dtype=float))
+
+    def cdf(self, x: float) -> float:
+        """P(quantity < x)."""
+        return self._law().below(float(x))
+
+    def sf(self, x: float) -> float:
+        """P(quantity > x), precise when tiny."""
+        return self._law().above(float(x))
+
+    def quantile(self, probability: float) -> float:
+        """The value that the quantity stays below with this probability."""
+        return self._law().quantile(_inside(probability, "a quantile's probability"))
+
+    def central(self, level: float = 0.95) -> tuple[float, float]:
+        """The interval that leaves the same probability on both sides."""
+        rest = (1 - _inside(level, "an interval's probability")) / 2
+        return self.quantile(rest), self.quantile(1 - rest)
+
+    def shortest(self, level: float = 0.95) -> tuple[float, float]:
+        """The shortest interval of this probability."""
+        return self._law().shortest(_inside(level, "an interval's probability"))
 
     def centre(self, back: str) -> float:
         """The mean on a plain scale; the median, which survives back-transformation, elsewhere."""
         return self.mean if back == "none" else self.median
+
+
+def _inside(probability: float, name: str) -> float:
+    if not 0 < probability < 1:
+        raise ModelError(f"{name} lies between 0 and 1; this one is {probability}")
+    return float(probability)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +164,10 @@ class Posterior:
         Between-study standard deviation.
     new : Marginal
         True effect in a new study at the reference setting.
-    studies : dict
+    studies : mapping
         Effect label to its shrunken true effect; empty where it is not offered.
     linear : callable
-        A row x (p,) to the Marginal of x'b.
+        A row x (p,) to the Marginal of x'b; with `new=True`, of the true effect of a new study there.
     priors : Priors
         What went in.
     log_evidence : float
@@ -123,6 +176,18 @@ class Posterior:
         Relative quadrature error of the exact engine (mass, mean and second moment of tau); nan for NUTS.
     chance : callable
         Name, "<" or ">", and a value to a probability; `probability` reads it from words.
+    I2 : float
+        Posterior median of I^2, percent: tau^2 against the typical sampling variance, at the median of tau
+        [@higgins2002]; nan where it is not offered.
+    log_marginal : float
+        Log marginal likelihood; where a prior is improper only up to its arbitrary constant, which cancels between
+        models that share it.
+    restricted : callable
+        A name and a value to the log marginal likelihood of the model in which that coefficient (or tau) is known.
+    maximise : callable
+        Where likelihood and posterior are highest; `maxima` asks it.
+    observed : arrays
+        What the model was fitted to, so that Bayes factors compare like with like.
     notes : tuple of str
         What every reader must be told.
     """
@@ -133,7 +198,7 @@ class Posterior:
     tau: Marginal
     new: Marginal
     studies: Mapping[str, Marginal]
-    linear: Callable[[Sequence[float]], Marginal] = field(repr=False)
+    linear: Callable[..., Marginal] = field(repr=False)
     priors: Priors
     level: float
     log_evidence: float
@@ -141,6 +206,11 @@ class Posterior:
     chance: Callable[[str, str, float], float] = field(repr=False)
     diagnostics: Diagnostics | None = None
     inference_data: Any = field(default=None, repr=False)
+    I2: float = math.nan
+    log_marginal: float = math.nan
+    restricted: Callable[[str, float], float] | None = field(default=None, repr=False)
+    maximise: Callable[[], Mapping[str, Sequence[float]]] | None = field(default=None, repr=False)
+    observed: tuple[FloatArray, ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -174,9 +244,119 @@ class Posterior:
             raise ModelError(f'there is no "{name}": {did_you_mean(name, [*self.terms, "tau", "new study"])}')
         return self.chance(name, found[1], float(found[2]))
 
-    def predictive(self) -> Marginal:
-        """The true effect in a new study."""
-        return self.new
+    def predictive(self, x: Sequence[float] | None = None) -> Marginal:
+        """The true effect in a new study: at the reference setting, or with moderators x (p,), intercept included."""
+        return self.new if x is None else self.linear(x, new=True)
+
+    def maxima(self) -> pd.DataFrame:
+        """Where likelihood and posterior are highest.
+
+        Returns
+        -------
+        DataFrame
+            Rows "ML joint" (tau and b together), "ML marginal" (each with the others integrated out over their
+            priors, its own left out), "MAP joint" and "MAP marginal" (the same with its own prior); columns tau and
+            the coefficients. nan where there is no maximum.
+
+        Raises
+        ------
+        ModelError
+            For a sampled posterior.
+
+        Examples
+        --------
+        >>> from catharsis.bayes.fit import fit_bayes
+        >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
+        >>> post.maxima().round(3).loc["MAP joint"].tolist()
+        [0.236, 0.41]
+        """
+        import pandas as pd
+
+        if self.maximise is None:
+            raise ModelError('draws have no highest point; use engine="exact"')
+        return pd.DataFrame.from_dict(self.maximise(), orient="index", columns=["tau", *self.terms])
+
+    def bayes_factor(self, statement: str | None = None, *, against: Posterior | None = None) -> float:
+        """Marginal likelihoods compared.
+
+        Parameters
+        ----------
+        statement : str, optional
+            "mu = 0", "tau = 0", "<term> = 0.3": how much better the data are predicted when this is known to hold than
+            by the model as fitted. Below 1 speaks against the statement. "mu" is the first coefficient.
+        against : Posterior, optional
+            Another exact fit to the same effects: how much better this model predicts them than that one.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ModelError
+            When a tested parameter has an improper prior (the factor would be arbitrary), when the models rest on
+            different effects or improper priors, or for a sampled posterior.
+
+        References
+        ----------
+        [@gronau2017; @roever2020]
+
+        Examples
+        --------
+        >>> from catharsis.bayes.fit import fit_bayes
+        >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
+        >>> round(post.bayes_factor("mu = 0"), 3)
+        0.82
+        """
+        if (statement is None) == (against is None):
+            raise ModelError('a Bayes factor compares a statement ("mu = 0") or another posterior (against=): give one')
+        if self.restricted is None:
+            raise ModelError('a sampled posterior has no marginal likelihood; use engine="exact"')
+        if against is not None:
+            return float(np.exp(self.log_marginal - self._comparable(against).log_marginal))
+        name, value = self._equation(str(statement))
+        prior = self.priors.tau if name == "tau" else self.priors.of(name)
+        if not prior.proper:
+            instead = "half-normal(0.5)" if name == "tau" else "normal(0, 1)"
+            raise ModelError(
+                f"the prior on {name} is {prior}, which is improper: a Bayes factor for it would be arbitrary; "
+                f"give it a proper prior such as {instead}"
+            )
+        return float(np.exp(self.restricted(name, value) - self.log_marginal))
+
+    def _equation(self, statement: str) -> tuple[str, float]:
+        found = re.fullmatch(rf"\s*(.+?)\s*=\s*({NUMBER})\s*", statement)
+        if found is None:
+            raise ModelError(f'"{statement}" is not an equation; write "mu = 0" or "tau = 0"')
+        name, value = found[1], float(found[2])
+        if name == "mu" and "mu" not in self.terms:
+            name = self.terms[0]
+        if name not in (*self.terms, "tau"):
+            raise ModelError(f'there is no "{name}": {did_you_mean(name, [*self.terms, "mu", "tau"])}')
+        if name == "tau" and (value < 0 or self.priors.tau.family == "fixed"):
+            why = "a standard deviation is not negative" if value < 0 else f"tau is {self.priors.tau} already"
+            raise ModelError(f'"{statement}" cannot be tested: {why}')
+        return name, value
+
+    def _improper(self) -> dict[str, str]:
+        """Parameters with an improper prior, and which."""
+        own = {term: self.priors.of(term) for term in self.terms} | {"tau": self.priors.tau}
+        return {name: prior.family for name, prior in own.items() if not prior.proper}
+
+    def _comparable(self, other: Posterior) -> Posterior:
+        if other.restricted is None:
+            raise ModelError('a sampled posterior has no marginal likelihood; use engine="exact"')
+        same = len(self.observed) == len(other.observed) and all(map(np.array_equal, self.observed, other.observed))
+        if not same:
+            raise ModelError("a Bayes factor compares models of the same effects; these rest on different ones")
+        ours, theirs = self._improper(), other._improper()
+        if ours != theirs:
+            odd = ", ".join(sorted(name for name, _ in set(ours.items()) ^ set(theirs.items())))
+            raise ModelError(
+                f"the models do not share an improper prior on {odd}: a Bayes factor between them would be arbitrary; "
+                "give proper priors to what they differ in"
+            )
+        return other
 
     def to_inferencedata(self) -> Any:
         """ArviZ InferenceData (sampled posteriors).
@@ -201,4 +381,6 @@ def of_draws(draws: FloatArray, level: float) -> Marginal:
     ess, ess_square = (float(az.ess(x, method="mean")) if sd > 0 else float(draws.size) for x in (draws, square))
     mcse_sd = float(square.std() / np.sqrt(ess_square)) / (2 * sd) if sd > 0 else 0.0  # delta method
     mean, positive = float(draws.mean()), float((draws > 0).mean())
-    return Marginal(mean, sd, float(median), float(low), float(high), positive, sd / np.sqrt(ess), mcse_sd)
+    return Marginal(
+        mean, sd, float(median), float(low), float(high), positive, sd / np.sqrt(ess), mcse_sd, Draws(draws)
+    )
