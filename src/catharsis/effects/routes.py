@@ -30,6 +30,7 @@ from catharsis.effects.mean_differences import (
     standardised_mean_difference,
 )
 from catharsis.effects.proportions import log_odds_ratio, log_risk_ratio, logit_proportion, risk_difference
+from catharsis.effects.zero_cells import filled
 from catharsis.studies.table import Row
 
 Scale = Literal["raw", "standardised", "correlation", "RR", "OR", "RD", "PLO"]
@@ -150,7 +151,8 @@ def _mc(row: Row, correct: bool) -> Pair:
 
 
 def _md(row: Row, correct: bool) -> Pair:
-    return _pair(mean_difference(*_group_cells(row)))
+    m1, sd1, n1, m2, sd2, n2 = _group_cells(row)
+    return _pair(mean_difference(m1, sd1, n1, m2, sd2, n2))
 
 
 def _group_cells(row: Row) -> tuple[np.ndarray, ...]:
@@ -208,13 +210,18 @@ def _two_by_two(row: Row) -> tuple[np.ndarray, ...]:
     return _arrays(a, n1 - a, c, n2 - c)
 
 
+def _filled_two_by_two(row: Row) -> tuple[np.ndarray, ...]:
+    return filled(_two_by_two(row))[0]
+
+
 def _counts(row: Row, correct: bool) -> Pair:
     better, same, worse = (number(row, column) for column in ("better", "same", "worse"))
-    return _pair(logit_proportion(*_arrays(better, better + same + worse)))
+    return _pair(logit_proportion(*filled(_arrays(better, same + worse))[0]))
 
 
 def _events(row: Row, correct: bool) -> Pair:
-    return _pair(logit_proportion(*_arrays(number(row, "events1"), number(row, "n1"))))
+    events, people = number(row, "events1"), number(row, "n1")
+    return _pair(logit_proportion(*filled(_arrays(events, people - events))[0]))
 
 
 def _one_sample(row: Row) -> bool:
@@ -318,11 +325,11 @@ ROUTES: dict[str, tuple[Route, ...]] = {
         *_by_test("a correlation", "t/√(t² + n − 2), then atanh", "ZCOR", "fisher1921", _correlation, _zcor_from_t),
     ),
     "RR": (GIVEN, Route("2 x 2 counts", "log((a/n₁)/(c/n₂))", "RR", "greenland1985", _has_two_by_two,
-                        lambda r, _: _pair(log_risk_ratio(*_two_by_two(r)))),),
+                        lambda r, _: _pair(log_risk_ratio(*_filled_two_by_two(r)))),),
     "OR": (GIVEN, Route("2 x 2 counts", "log(ad/bc)", "OR", "robins1986", _has_two_by_two,
-                        lambda r, _: _pair(log_odds_ratio(*_two_by_two(r)))),),
+                        lambda r, _: _pair(log_odds_ratio(*_filled_two_by_two(r)))),),
     "RD": (GIVEN, Route("2 x 2 counts", "a/n₁ − c/n₂", "RD", "greenland1985", _has_two_by_two,
-                        lambda r, _: _pair(risk_difference(*_two_by_two(r)))),),
+                        lambda r, _: _pair(risk_difference(*_filled_two_by_two(r)))),),
     "PLO": (GIVEN,
             Route("counts", "log(x/(n − x))", "PLO", "schwarzer2019", _has_counts, _counts, by_sign=True),
             Route("events in one group", "log(x/(n − x))", "PLO", "schwarzer2019", _has_events, _events)),

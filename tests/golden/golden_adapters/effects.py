@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,17 +17,25 @@ from golden_adapters.case import Case, Family, NotSupported
 
 OPTIONS = frozenset({"add", "to", "drop00", "vtype", "correct"})
 ABOUT_CALL = frozenset({"fn", "measure"})
-# R's own arguments of a transformation, by ours. The golden files do not record the control group's risk of
-# lnortord and lnortorr; at x = 0 their risk ratio times any p is p, and the values belong to 0.3.
+# R's own arguments of a transformation, by ours. The golden files do not record the control group's risk of lnortord
+# and lnortorr; their values determine it: y = expit(logit(pc) + x) - pc holds at every x for 0.3 alone.
 TARGS = {"ni": "n", "n1i": "n1", "n2i": "n2", "ti": "t", "pi": "share", "pc": "control_risk", "sd": "sd",
          "tau2": "tau2", "lower": "lower", "upper": "upper"}  # fmt: skip
 UNRECORDED = {"lnortord": {"control_risk": 0.3}, "lnortorr": {"control_risk": 0.3}}
 
 
-def columns(case: Case) -> dict[str, np.ndarray]:
+def columns(case: Case, wanted: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """The input's columns as floats, nan for null; some files put them into `data`, others not."""
     data = case.inputs.get("data", case.inputs)
-    return {name: np.array(values, dtype=float) for name, values in data.items() if isinstance(values, list)}
+    names = set(data) if wanted is None else {name for name in data if name in wanted}
+    return {name: np.array(data[name], dtype=float) for name in data if name in names and isinstance(data[name], list)}
+
+
+def arguments_of(code: str) -> set[str]:
+    """metafor's names of what a measure takes: ours, with a final i."""
+    one = MEASURES[ALIASES.get(code, code)]
+    ours = {name for way in one.ways for name in way.needs} | set(one.ignores)
+    return ours | {f"{name}i".lower() for name in ours}
 
 
 def answer_escalc(case: Case) -> dict[str, Any]:
@@ -38,7 +46,7 @@ def answer_escalc(case: Case) -> dict[str, Any]:
     if ALIASES.get(code, code) not in MEASURES:
         raise NotSupported(f"effects: measure {code}")
     options = {name: args[name] for name in OPTIONS & set(args)}
-    found = ca.effect_size(code, **options, **columns(case))
+    found = ca.effect_size(code, **options, **columns(case, arguments_of(code)))
     gone = unrecorded_rows(case, len(found))
     return {name: np.insert(found[name].to_numpy(), gone, np.nan) for name in ("yi", "vi")}
 
@@ -60,7 +68,7 @@ def unrecorded_rows(case: Case, rows: int) -> list[int]:
 
 TETRACHORIC = (
     "RTET: R's optimiser stops about 1e-5 before the maximum (our likelihood is higher in every table), and with an "
-    "empty cell, where r is 1 and has no variance, R's variance is what its last step gave (5.8e5 and 5.7e6)"
+    "empty cell, where r is 1 and has no variance, R's variance is what its last step gave, 5.8e5 and 5.7e6 (tests/effects/test_formulas.py)"
 )
 STOPS = 1e-4  # how far R's tetrachoric correlations lie from the maximum at most (worst seen 4e-5)
 THEN = 1e-3  # and their variances, relative (worst seen 2e-4)
@@ -121,7 +129,8 @@ def answer_conv(case: Case) -> dict[str, Any]:
     options = {"test": args.pop("test", True), "back": args.pop("transf", True)}
     if args:
         raise NotSupported(f"conv.fivenum: {', '.join(sorted(args))}")
-    found = ca.from_five_numbers(method=method, dist=dist, **options, **data)
+    numbers = {name: data[name] for name in ("min", "q1", "median", "q3", "max", "n") if name in data}
+    found = ca.from_five_numbers(method=method, dist=dist, **options, **numbers)
     ours: dict[str, Any] = {"means": found["mean"].to_numpy(), "sds": found["sd"].to_numpy()}
     # null as a whole: the script asked R's answer for names that it does not have, and nothing was recorded
     recorded = {name: case.results.get(name) is not None for name in ours}
