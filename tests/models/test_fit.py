@@ -67,16 +67,68 @@ BAD_ARRAYS = [
     ),
     ({"yi": YI, "vi": VI, "method": "REMLL"}, 'there is no method "REMLL": did you mean "REML"?'),
     ({"yi": YI, "vi": VI, "test": "knah"}, 'there is no test "knah": did you mean "knha"?'),
+    (
+        {"yi": YI, "vi": VI, "method": "GENQ"},
+        "GENQ needs weights: give weights=, one positive number per effect, or use DL or PM",
+    ),
+    (
+        {"yi": YI, "vi": VI, "weights": [1, 2, 3]},
+        "weights has shape (3,); it needs one number for each of the 5 effects",
+    ),
+    ({"yi": YI, "vi": VI, "weights": [1, 2, -1, 1, 1]}, "the weight of 3 is -1.0; it must be finite and not negative"),
+    ({"yi": YI, "vi": VI, "weights": [1, 2, NAN, 1, 1]}, "the weight of 3 is nan; it must be finite and not negative"),
+    (
+        {"yi": YI, "vi": VI, "weights": [0] * 5},
+        "all weights are zero: give at least one effect for each coefficient a weight",
+    ),
+    ({"yi": YI, "vi": VI, "weights": ["much"] * 5}, "weights holds something that is not a number"),
+    (
+        {"yi": YI, "vi": VI, "weights": "n"},
+        'the data have no column "n" for the weights: there is nothing to choose from',
+    ),
+    (
+        {"yi": YI, "vi": VI, "weights": [0, 0, 0, 0, 1], "X": np.column_stack([np.ones(5), [1, 2, 3, 4, 9]])},
+        "effects of weight zero leave a coefficient without data: give them a weight, or drop it",
+    ),
+    (
+        {"yi": YI, "vi": VI, "V": np.eye(5), "weights": VI},
+        "weights= belongs to univariate models; with random= or V= leave it out",
+    ),
+    ({"yi": YI, "vi": VI, "tau2": -0.1}, "tau2 is -0.1; a variance is a finite number that is not negative"),
+    ({"yi": YI, "vi": VI, "tau2": INF}, "tau2 is inf; a variance is a finite number that is not negative"),
+    (
+        {"yi": YI, "vi": VI, "tau2": [0.1, 0.2]},
+        "tau2 holds 2 values; a univariate model has one between-study variance",
+    ),
+    (
+        {"yi": YI, "vi": VI, "tau2": "big"},
+        "tau2 is 'big'; a univariate model needs one number, its between-study variance",
+    ),
+    (
+        {"yi": YI, "vi": VI, "tau2": 0.1, "method": "EE"},
+        "EE has no tau^2 to hold at a value: leave out tau2=, or use method='REML'",
+    ),
+    (
+        {"yi": YI, "vi": VI, "test": "kr", "method": "DL"},
+        "Kenward-Roger rests on REML; with DL use test='knha' or test='t'",
+    ),
+    (
+        {"yi": YI, "vi": VI, "test": "kr", "tau2": 0.1},
+        "Kenward-Roger rests on tau^2 and weights estimated by REML: leave out weights= and tau2=",
+    ),
     ({"yi": YI, "vi": VI, "level": 95}, "level is 95; an interval's probability lies between 0 and 1"),
     (
         {"yi": YI, "vi": VI, "V": np.eye(4)},
         "V has shape (4, 4); it needs one row and one column for each of the 5 effects",
     ),
-    ({"yi": YI, "vi": VI, "V": np.full((5, 5), NAN)}, "V holds a value that is not finite (block of effect 1)"),
-    ({"yi": YI, "vi": VI, "V": np.eye(5) + np.triu(np.full((5, 5), 0.1), 1)}, "V is not symmetric (block of effect 1)"),
+    ({"yi": YI, "vi": VI, "V": np.full((5, 5), NAN)}, "V holds a value that is not finite, for effect 1"),
+    (
+        {"yi": YI, "vi": VI, "V": np.eye(5) + np.triu(np.full((5, 5), 0.1), 1)},
+        "V is not symmetric: 0.1 and 0 between effects 1 and 2",
+    ),
     (
         {"yi": YI, "vi": VI, "V": np.eye(5) + 1.5 * (np.eye(5, k=1) + np.eye(5, k=-1))},
-        "the covariance of the effects is not positive definite: check V (a correlation above 1, a zero?)",
+        "V is not positive semi-definite (effects 1, 2, 3, 4, 5): the correlation between 1 and 2 is 1.5",
     ),
     (
         {"yi": YI, "vi": VI, "random": "study"},
@@ -143,11 +195,17 @@ def test_a_formula_needs_data_with_rows():
 
 def test_one_study_is_reported_as_it_is():
     model = fit(yi=[0.3], vi=[0.04])
-    assert (model.method, model.test, model.tau2) == ("EE", "z", 0)
+    assert (model.method, model.test, model.tau2) == ("REML", "z", 0)
     assert model.params["intercept"] == pytest.approx(0.3)
     assert model.bse["intercept"] == pytest.approx(0.2)
-    assert model.notes == ("k = 1: heterogeneity cannot be estimated, so the equal-effects model is used",)
-    assert np.isnan(model.predict().pi_low)
+    assert model.notes == (
+        "k = 1: heterogeneity cannot be estimated, so tau^2 is set to 0 and a prediction interval is no wider than the "
+        "confidence interval",
+        "k = p leaves no degrees of freedom, so the tests and intervals are normal (test='z')",
+    )
+    assert (model.I2, model.H2) == (0, 1)
+    assert model.predict().pi_low == model.predict().low
+    assert np.isnan([model.tau2_se, model.QE.p]).all()
     with pytest.raises(
         ModelError, match=r"an interval for tau.2 needs more effects than coefficients; here k = 1 and p = 1"
     ):
@@ -174,13 +232,18 @@ def test_q_profile_with_two_studies_in_closed_form(level):
     """With k = 2, Q(tau2) = (y1 - y2)^2 / (v1 + v2 + 2 tau2), which inverts by hand."""
     from scipy.stats import chi2
 
-    low, high = fit(yi=[0.1, 0.9], vi=[0.04, 0.02]).confint_heterogeneity(level)
+    low, high = fit(yi=[0.1, 0.9], vi=[0.04, 0.02]).confint_heterogeneity(level)  # iterates over the limits of tau^2
     by_hand = [max((0.64 / chi2.ppf(q, 1) - 0.06) / 2, 0) for q in ((1 + level) / 2, (1 - level) / 2)]
     assert [low, high] == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_q_profile_interval_can_be_empty():
-    assert fit(yi=[0.30, 0.30001, 0.3], vi=[0.4, 0.5, 0.6]).confint_heterogeneity() == (0, 0)
+    found = fit(yi=[0.30, 0.30001, 0.3], vi=[0.4, 0.5, 0.6]).confint_heterogeneity()
+    assert list(found) == [0, 0]
+    assert found.notes == (
+        "the Q-profile interval of tau^2 is empty: the effects differ less than their sampling variances let expect, "
+        "even without heterogeneity; it is shown as 0 to 0",
+    )
 
 
 def test_q_profile_belongs_to_univariate_models():
@@ -336,7 +399,7 @@ def test_summary_has_one_row_per_term():
     assert (table["df"] == 3).all()
 
 
-@pytest.mark.parametrize("method", ["EE", "DL", "HE", "PM", "ML", "REML"])
+@pytest.mark.parametrize("method", ["EE", "DL", "HE", "HS", "HSk", "SJ", "EB", "PM", "PMM", "ML", "REML"])
 def test_information_criteria_follow_from_the_likelihood(method):
     model = fit("yi ~ year", FRAME, method=method, test="z")
     count = 2 + (method != "EE")

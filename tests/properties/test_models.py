@@ -11,6 +11,7 @@ from catharsis.models.heterogeneity import ESTIMATORS, tau2_pm
 
 FEW, SOME = settings(max_examples=20, deadline=None), settings(max_examples=40, deadline=None)
 METHODS = st.sampled_from(sorted(ESTIMATORS))
+EVERY_METHOD = st.sampled_from([*sorted(ESTIMATORS), "GENQ", "GENQM"])
 
 effects = st.floats(-3, 3).map(lambda x: round(x, 3))
 variances = st.floats(0.005, 2).map(lambda x: round(x, 4))
@@ -37,11 +38,13 @@ def close(found, expected, rel, scale=0.0):
 
 
 @SOME
-@given(meta_analyses(), METHODS, st.randoms(use_true_random=False))
+@given(meta_analyses(), EVERY_METHOD, st.randoms(use_true_random=False))
 def test_order_does_not_matter(data, method, random):
     yi, vi = data
     order = np.array(random.sample(range(len(yi)), len(yi)))
-    first, second = fit(yi=yi, vi=vi, method=method, test="z"), fit(yi=yi[order], vi=vi[order], method=method, test="z")
+    own = 1 + np.arange(len(yi)) % 3
+    first = fit(yi=yi, vi=vi, method=method, test="z", weights=own)
+    second = fit(yi=yi[order], vi=vi[order], method=method, test="z", weights=own[order])
     close(second.tau2, first.tau2, 1e-9, np.median(vi))
     close(second.beta, first.beta, 1e-9, first.se[0])
     close(second.llf, first.llf, 1e-9, 1)
@@ -79,7 +82,69 @@ def test_the_unit_does_not_matter(data, method, power):
     close(second.beta / c, first.beta, 1e-9, first.se[0])
     close(second.se / c, first.se, 1e-9)
     close(second.I2, first.I2, 1e-9, 100)
-    close(np.array(second.confint_heterogeneity()) / c**2, first.confint_heterogeneity(), 1e-9, unit)
+    close(np.array(list(second.confint_heterogeneity())) / c**2, list(first.confint_heterogeneity()), 1e-9, unit)
+
+
+@SOME
+@given(meta_analyses(5), EVERY_METHOD, st.floats(-8, 8))
+def test_the_unit_does_not_matter_with_moderators_and_weights(data, method, power):
+    (yi, vi), c = data, 10.0**power
+    x = np.column_stack([np.ones(len(yi)), np.sin(np.arange(len(yi)))])
+    options = {"X": x, "method": method, "test": "t", "weights": 1 + np.arange(len(yi)) % 3}
+    first, second = (fit(yi=y, vi=v, **options) for y, v in ((yi, vi), (c * yi, c * c * vi)))
+    unit = np.median(vi)
+    close(second.tau2 / c**2, first.tau2, 1e-9, unit)
+    close(second.tau2_se / c**2, first.tau2_se, 1e-9, unit)
+    close(second.beta / c, first.beta, 1e-9, first.se.max())
+    close(second.se / c, first.se, 1e-9)
+    close(second.statistic, first.statistic, 1e-9, 1)
+    close(second.pvalues.to_numpy(), first.pvalues.to_numpy(), 1e-8, 1)
+    close([second.QE.statistic, second.QM.statistic], [first.QE.statistic, first.QM.statistic], 1e-9, 1)
+    close([second.I2, second.R2], [first.I2, first.R2], 1e-9, 100)
+    assert len(second.notes) == len(first.notes)
+    for type in {"GENQ": ("GENQ", "QP"), "GENQM": ("GENQ",), "REML": ("PL",), "ML": ("PL",), "DL": ("GENQ",)}.get(
+        method, ()
+    ):
+        ours, theirs = (model.confint_heterogeneity(type=type) for model in (first, second))
+        close(np.array(list(theirs)) / c**2, list(ours), 1e-8, unit)
+
+
+@FEW
+@given(meta_analyses(4), st.floats(-8, 8))
+def test_the_unit_does_not_matter_to_kenward_roger(data, power):
+    (yi, vi), c = data, 10.0**power
+    first, second = fit(yi=yi, vi=vi, test="kr"), fit(yi=c * yi, vi=c * c * vi, test="kr")
+    close(second.se / c, first.se, 1e-8)
+    close(second.dfs, first.dfs, 1e-8)
+    new, other = (model.prediction_interval("KR") for model in (first, second))
+    close([other.pi_low / c, other.pi_high / c], [new.pi_low, new.pi_high], 1e-8, first.se[0])
+
+
+@SOME
+@given(meta_analyses(3), EVERY_METHOD, st.sampled_from(["z", "t", "knha", "adhoc"]), st.floats(0.5, 0.99))
+def test_the_outputs_agree(data, method, test, level):
+    """Interval, prediction and table are one number; an interval without a note contains its estimate."""
+    yi, vi = data
+    model = fit(yi=yi, vi=vi, method=method, test=test, level=level, weights=1 / (vi + vi.mean()))
+    new = model.predict()
+    close([new.low, new.high], model.conf_int().iloc[0].to_numpy(), 1e-12, model.se[0])
+    close(model.summary()["p"].to_numpy(), model.pvalues.to_numpy(), 1e-12)
+    if method not in ("EE", "FE"):
+        assert new.pi_low <= new.low <= new.high <= new.pi_high
+        found = model.confint_heterogeneity()
+        contained = found.tau2.low * (1 - 1e-9) <= model.tau2 <= found.tau2.high * (1 + 1e-9)
+        assert contained or found.notes
+        close(found.I2.estimate, model.I2, 1e-12, 100)
+        close(found.H2.estimate, model.H2, 1e-12)
+        assert found.frame().loc["tau"].to_numpy() == pytest.approx(np.sqrt(found.frame().loc["tau2"]))
+
+
+@SOME
+@given(meta_analyses(3), st.sampled_from(["ML", "REML"]), st.floats(0.5, 0.99))
+def test_profile_likelihood_contains_the_estimate(data, method, level):
+    model = fit(yi=data[0], vi=data[1], method=method, test="z")
+    low, high = model.confint_heterogeneity(level, "PL")
+    assert low <= model.tau2 <= high
 
 
 @FEW

@@ -1,18 +1,21 @@
-"""y ~ N(X b, V + sum_s theta_s K_s), held and evaluated block by block.
+"""y ~ N(X b, V + sum_s theta_s K_s + sum_t Z_t G_t(theta) Z_t'), held and evaluated block by block.
 
-A block is a set of effects that V or a random intercept ties together; K_s has a one where two effects
-share level of factor s. Blocks of one size are stacked, so that the cost is linear in the number of
-effects for bounded block sizes, and no k x k matrix exists.
+A block is a set of effects that V or a random effect ties together; K_s has a one where two effects
+share level of factor s, G_t is the covariance of an `inner | outer` term (see `structures`). Blocks of one
+size are stacked, so that the cost is linear in the number of effects for bounded block sizes, and no k x k
+matrix exists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.structures import Pattern, Structure
 from catharsis.numerics import FloatArray, IntArray
 
 
@@ -28,11 +31,14 @@ class Stack:
         Sampling covariances.
     K : (s, b, n, n) array
         Shared levels of each random factor.
+    patterns : tuple of Pattern
+        Where each `inner | outer` term acts.
     """
 
     rows: IntArray
     V: FloatArray
     K: FloatArray
+    patterns: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +54,17 @@ class Blocks:
     stacks : tuple of Stack
         Blocks by size.
     factors : tuple of str
-        (s,) names of the random factors.
+        (s,) names of the parameters theta: the random factors (a variance each), then the parameters of
+        the structures.
+    structures : tuple of Structure
+        The `inner | outer` terms.
     """
 
     y: FloatArray
     X: FloatArray
     stacks: tuple[Stack, ...]
     factors: tuple[str, ...]
+    structures: tuple[Structure, ...] = ()
 
     @property
     def k(self) -> int:
@@ -65,6 +75,45 @@ class Blocks:
     def p(self) -> int:
         """Number of coefficients."""
         return int(self.X.shape[1])
+
+    @property
+    def intercepts(self) -> int:
+        """Number of random factors, whose variances are the first elements of theta."""
+        return len(self.factors) - sum(structure.parameters for structure in self.structures)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """An `inner | outer` term and the effects' levels in it.
+
+    Attributes
+    ----------
+    structure : Structure
+        Kind and parameters.
+    outer, inner : (k,) arrays
+        Codes of the levels.
+    place : (k, c) array or None
+        Times or coordinates, for kinds that go by distance.
+    slopes : (k, q) array or None
+        Covariates of random slopes.
+    """
+
+    structure: Structure
+    outer: IntArray
+    inner: IntArray
+    place: FloatArray | None = None
+    slopes: FloatArray | None = None
+
+    def pattern(self, rows: IntArray, first: int) -> Pattern:
+        """The term within blocks of effects `rows` (b, n); `first` is its place in theta."""
+        outer, inner = self.outer[rows], self.inner[rows]
+        together = (outer[:, :, None] == outer[:, None, :]).astype(float)
+        distance = None
+        if self.place is not None:
+            place = self.place[rows]
+            distance = np.sqrt(np.sum((place[:, :, None] - place[:, None, :]) ** 2, axis=3))
+        slopes = None if self.slopes is None else self.slopes[rows]
+        return Pattern(self.structure, first, together, inner, distance, slopes)
 
 
 def sampling_covariance(
@@ -119,12 +168,12 @@ def sampling_covariance(
     return found
 
 
-def split_covariance(V: FloatArray) -> list[tuple[IntArray, FloatArray]]:
-    """Blocks of a dense sampling covariance: effects with a nonzero covariance, directly or in a chain.
+def split_covariance(V: Any) -> list[tuple[IntArray, FloatArray]]:
+    """Blocks of a sampling covariance: effects with a nonzero covariance, directly or in a chain.
 
     Parameters
     ----------
-    V : (k, k) array
+    V : (k, k) array or scipy.sparse matrix
         Sampling covariance, squared analysis units.
 
     Returns
@@ -137,9 +186,28 @@ def split_covariance(V: FloatArray) -> list[tuple[IntArray, FloatArray]]:
     >>> [(rows.tolist(), block.tolist()) for rows, block in split_covariance(V)]
     [([0, 2], [[1.0, 0.2], [0.2, 3.0]]), ([1], [[2.0]])]
     """
-    V = np.asarray(V, dtype=float)
-    tied = [np.array(pair, dtype=np.int64) for pair in zip(*np.nonzero(np.triu(V, 1)), strict=True)]
-    return [(rows, V[np.ix_(rows, rows)]) for rows in _connected(len(V), (), tied)]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    entries = coo_array(V if hasattr(V, "tocoo") else np.asarray(V, dtype=float))
+    entries.sum_duplicates()
+    k = entries.shape[0]
+    i, j, value = entries.row, entries.col, entries.data.astype(float)
+    pattern = coo_array((np.ones(len(i)), (i, j)), shape=(k, k))
+    count, label = connected_components(pattern, directed=False)
+    order = np.argsort(label, kind="stable")
+    size = np.bincount(label, minlength=count)
+    start = np.concatenate([[0], np.cumsum(size)])
+    position = np.empty(k, dtype=np.int64)
+    position[order] = np.arange(k) - np.repeat(start[:-1], size)
+    first = np.concatenate([[0], np.cumsum(size**2)])
+    flat = np.zeros(int(first[-1]))
+    flat[first[label[i]] + position[i] * size[label[i]] + position[j]] = value
+    found = [
+        (order[start[b] : start[b + 1]].astype(np.int64), flat[first[b] : first[b + 1]].reshape(size[b], size[b]))
+        for b in range(count)
+    ]
+    return sorted(found, key=lambda part: int(part[0][0]))
 
 
 def make_blocks(
@@ -148,6 +216,8 @@ def make_blocks(
     vi: FloatArray,
     factors: Sequence[tuple[str, IntArray]],
     covariance: Sequence[tuple[IntArray, FloatArray]] | None = None,
+    terms: Sequence[Term] = (),
+    related: Mapping[str, FloatArray] | None = None,
 ) -> Blocks:
     """Split a model into the blocks that V and the random factors tie together.
 
@@ -163,12 +233,19 @@ def make_blocks(
         Random intercepts: codes (k,) say which effects share a level.
     covariance : list of (rows, block), optional
         Sampling covariance as `sampling_covariance` returns it.
+    terms : sequence of Term
+        Random effects of `inner | outer` form.
+    related : dict
+        Factor name to the known correlation (m, m) of its levels, in the order of its codes.
 
     Returns
     -------
     Blocks
     """
-    members = _connected(len(y), [code for _, code in factors], [rows for rows, _ in covariance or ()])
+    related = related or {}
+    tying = [_families(code, related[name]) if name in related else code for name, code in factors]
+    tying += [term.outer for term in terms]
+    members = _connected(len(y), tying, [rows for rows, _ in covariance or ()])
     position = np.empty(len(y), dtype=np.int64)
     for group in members:
         position[group] = np.arange(len(group))
@@ -182,12 +259,32 @@ def make_blocks(
     for size in sorted({len(group) for group in members}):
         chosen = [j for j, group in enumerate(members) if len(group) == size]
         rows = np.array([members[j] for j in chosen], dtype=np.int64)
-        shared = [(code[rows][:, :, None] == code[rows][:, None, :]).astype(float) for _, code in factors]
+        shared = [_shared(code[rows], related.get(name)) for name, code in factors]
         K = np.array(shared).reshape(len(factors), len(chosen), size, size)
-        stacks.append(Stack(rows, np.array([V[j] for j in chosen]), K))
+        patterns, first = [], len(factors)
+        for term in terms:
+            patterns.append(term.pattern(rows, first))
+            first += term.structure.parameters
+        stacks.append(Stack(rows, np.array([V[j] for j in chosen]), K, tuple(patterns)))
+    names = [name for name, _ in factors] + [name for term in terms for name in term.structure.names]
     return Blocks(
-        np.asarray(y, dtype=float), np.asarray(X, dtype=float), tuple(stacks), tuple(name for name, _ in factors)
-    )
+        np.asarray(y, dtype=float), np.asarray(X, dtype=float), tuple(stacks), tuple(names),
+        tuple(term.structure for term in terms),
+    )  # fmt: skip
+
+
+def _shared(code: IntArray, related: FloatArray | None) -> FloatArray:
+    """(b, n, n): one where two effects share a level, or the known correlation of their levels."""
+    if related is None:
+        return np.asarray((code[:, :, None] == code[:, None, :]).astype(float))
+    return np.asarray(related[code[:, :, None], code[:, None, :]])
+
+
+def _families(code: IntArray, related: FloatArray) -> IntArray:
+    """Codes under which correlated levels are one."""
+    from scipy.sparse.csgraph import connected_components
+
+    return np.asarray(connected_components(related != 0, directed=False)[1][code], dtype=np.int64)
 
 
 def _connected(k: int, factors: Sequence[IntArray], tied: Sequence[IntArray]) -> list[IntArray]:

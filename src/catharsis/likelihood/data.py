@@ -16,6 +16,9 @@ from catharsis.numerics import FloatArray, IntArray
 if TYPE_CHECKING:
     import pandas as pd
 
+SYMMETRIC = 1e-8  # relative difference of two mirrored covariances that is rounding
+SEMIDEFINITE = 1e-8  # eigenvalue of a correlation matrix below zero that is rounding
+
 
 @dataclass(frozen=True, slots=True)
 class ModelData:
@@ -159,25 +162,100 @@ def random_factors(random: str | None, data: pd.DataFrame | None, k: int) -> lis
     return found
 
 
-def sampling_blocks(V: Any, k: int) -> list[tuple[IntArray, FloatArray]]:
-    """Sampling covariance as blocks, from blocks or a dense matrix, each checked for shape and symmetry.
+def sampling_blocks(V: Any, k: int, labels: Sequence[str] | None = None) -> list[tuple[IntArray, FloatArray]]:
+    """Sampling covariance as blocks, each checked.
+
+    Parameters
+    ----------
+    V : list of (rows, block), (k, k) array, data frame or scipy.sparse matrix, or (k,) variances
+        Sampling covariance, squared analysis units.
+    k : int
+        Number of effects.
+    labels : (k,) sequence of str, optional
+        Names of the effects, for errors; by default 1..k.
+
+    Returns
+    -------
+    list of (rows, block)
 
     Raises
     ------
     ModelError
-        Wrong shape, values that are not finite, or not symmetric.
+        Wrong shape, rows twice, values that are not finite, not symmetric, or not positive semi-definite; names rows.
     """
-    if isinstance(V, np.ndarray):
-        if V.shape != (k, k):
-            raise ModelError(f"V has shape {V.shape}; it needs one row and one column for each of the {k} effects")
-        found = split_covariance(V)
-    else:
-        found = [(np.asarray(rows, dtype=np.int64), np.asarray(block, dtype=float)) for rows, block in V]
-    for rows, block in found:
-        if block.shape != (len(rows), len(rows)):
-            raise ModelError(f"a block of V has shape {block.shape} for {len(rows)} effects")
-        if not np.isfinite(block).all():
-            raise ModelError(f"V holds a value that is not finite (block of effect {rows[0] + 1})")
-        if not np.allclose(block, block.T, rtol=1e-8, atol=0):
-            raise ModelError(f"V is not symmetric (block of effect {rows[0] + 1})")
+    names = [str(i + 1) for i in range(k)] if labels is None else list(labels)
+    found = _read_blocks(V, k)
+    seen = np.zeros(k, dtype=bool)
+    by_size: dict[int, list[int]] = {}
+    for n, (rows, block) in enumerate(found):
+        if rows.ndim != 1 or block.shape != (len(rows), len(rows)):
+            raise ModelError(f"a block of V has shape {block.shape} for {rows.size} effects")
+        if len(rows) == 0:
+            continue
+        if rows.min() < 0 or rows.max() >= k:
+            raise ModelError(f"a block of V names row {int(rows.max()) + 1}, but there are {k} effects")
+        if seen[rows].any() or len(set(rows.tolist())) < len(rows):
+            raise ModelError(
+                f"V holds effect {names[int(rows[seen[rows]][0]) if seen[rows].any() else int(rows[0])]} twice"
+            )
+        seen[rows] = True
+        by_size.setdefault(len(rows), []).append(n)
+    for members in by_size.values():
+        _check_blocks(np.array([found[n][0] for n in members]), np.array([found[n][1] for n in members]), names)
     return found
+
+
+def _read_blocks(V: Any, k: int) -> list[tuple[IntArray, FloatArray]]:
+    try:
+        if hasattr(V, "tocoo") or hasattr(V, "iloc") or (isinstance(V, np.ndarray) and V.dtype != object):
+            matrix = V if hasattr(V, "tocoo") else np.asarray(V, dtype=float)
+            if matrix.shape == (k,):
+                return [(np.array([i]), np.array([[value]])) for i, value in enumerate(np.asarray(matrix).tolist())]
+            if matrix.shape != (k, k):
+                raise ModelError(
+                    f"V has shape {matrix.shape}; it needs one row and one column for each of the {k} effects"
+                )
+            return split_covariance(matrix)
+        return [(np.asarray(rows, dtype=np.int64), np.asarray(block, dtype=float)) for rows, block in V]
+    except (TypeError, ValueError):
+        raise ModelError(
+            "V cannot be read: give a (k, k) matrix of numbers, or blocks as sampling_covariance returns them"
+        ) from None
+
+
+def _check_blocks(rows: IntArray, blocks: FloatArray, names: Sequence[str]) -> None:
+    """Every reason why blocks (b, n, n) of one size are no covariances."""
+
+    def named(block: int, *which: int) -> str:
+        return " and ".join(names[int(rows[block, i])] for i in which)
+
+    strange = np.argwhere(~np.isfinite(blocks))
+    if len(strange):
+        b, i, j = (int(n) for n in strange[0])
+        where = f"for effect {named(b, i)}" if i == j else f"between effects {named(b, i, j)}"
+        raise ModelError(f"V holds a value that is not finite, {where}")
+    size = np.abs(blocks)
+    uneven = np.argwhere(
+        np.abs(blocks - np.swapaxes(blocks, 1, 2)) > SYMMETRIC * np.maximum(size, np.swapaxes(size, 1, 2))
+    )
+    if len(uneven):
+        b, i, j = (int(n) for n in uneven[0])
+        raise ModelError(
+            f"V is not symmetric: {blocks[b, i, j]:g} and {blocks[b, j, i]:g} between effects {named(b, i, j)}"
+        )
+    variances = np.diagonal(blocks, axis1=1, axis2=2)
+    if blocks.shape[1] > 1 and (variances > 0).all():
+        root = np.sqrt(variances)
+        correlation = blocks / (root[:, :, None] * root[:, None, :])
+        worst = np.linalg.eigvalsh(correlation)[:, 0]
+        if worst.min() < -SEMIDEFINITE:
+            b = int(np.argmin(worst))
+            beyond = np.abs(np.triu(correlation[b], 1))
+            i, j = divmod(int(np.argmax(beyond)), len(beyond))
+            cause = (
+                f"the correlation between {named(b, i, j)} is {correlation[b, i, j]:.4g}"
+                if beyond[i, j] > 1
+                else "their correlations cannot hold together"
+            )
+            shown = ", ".join(names[int(row)] for row in rows[b][:6]) + (", ..." if rows.shape[1] > 6 else "")
+            raise ModelError(f"V is not positive semi-definite (effects {shown}): {cause}")

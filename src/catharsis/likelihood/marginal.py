@@ -7,6 +7,7 @@ moderator is far from its origin (a raw year); R does not, and it needs no centr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy.linalg import solve_triangular
 
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks, Stack
+from catharsis.likelihood.structures import term_covariance
 from catharsis.numerics import FloatArray, symmetric
 
 LOG_2PI = float(np.log(2 * np.pi))
@@ -79,7 +81,10 @@ class Moments:
 
 def covariance(stack: Stack, theta: FloatArray) -> FloatArray:
     """M of each block in a stack, (b, n, n)."""
-    return np.asarray(stack.V + np.einsum("s,sbij->bij", theta, stack.K), dtype=np.float64)
+    M = stack.V + np.einsum("s,sbij->bij", theta[: len(stack.K)], stack.K)
+    for pattern in stack.patterns:
+        M = M + term_covariance(pattern, pattern.part(theta))
+    return np.asarray(M, dtype=np.float64)
 
 
 def moments(blocks: Blocks, theta: FloatArray) -> Moments:
@@ -137,31 +142,37 @@ class Slope:
     information: FloatArray
 
 
-def slope(blocks: Blocks, theta: FloatArray, found: Moments, reml: bool) -> Slope:
+def slope(
+    blocks: Blocks, theta: FloatArray, found: Moments, reml: bool, along: Sequence[FloatArray] | None = None
+) -> Slope:
     """First derivative and expected second derivative of the log-likelihood in theta.
 
+    `along` holds, for each stack, the derivatives (s, b, n, n) of M along other coordinates than the variances.
     REML: score_s = (y'P K_s P y - tr(P K_s)) / 2, information_st = tr(P K_s P K_t) / 2; ML has W for P
     in the traces [@gilmour1995].
     """
-    s, p = len(theta), blocks.p
+    along = [stack.K for stack in blocks.stacks] if along is None else along
+    s, p = len(along[0]), blocks.p
+    if s == 0:
+        return Slope(np.zeros(0), np.zeros((0, 0)))
     residual = blocks.y - blocks.X @ found.beta()
     X = blocks.X @ found.inverse_root  # now X'WX = I, whatever the units of the moderators
     quadratic, trace, second = np.zeros(s), np.zeros(s), np.zeros((s, s))
-    between, squares = np.zeros((s, p, p)), np.zeros((s, s, p, p))
-    for stack in blocks.stacks:
+    between, squares = np.zeros((s, p, p)), np.zeros((s, s))
+    for stack, K in zip(blocks.stacks, along, strict=True):
         W = np.linalg.inv(covariance(stack, theta))
         WX = W @ X[stack.rows]
         Wr = np.einsum("bij,bj->bi", W, residual[stack.rows])
-        KW = stack.K @ W
-        quadratic += np.einsum("bi,sbij,bj->s", Wr, stack.K, Wr)
+        KW = K @ W
+        quadratic += np.einsum("sbi,bi->s", (K @ Wr[:, :, None])[..., 0], Wr)
         trace += np.einsum("sbii->s", KW)
-        second += np.einsum("sbij,tbji->st", KW, KW)
-        KWX = stack.K @ WX
+        second += KW.reshape(s, -1) @ np.swapaxes(KW, 2, 3).reshape(s, -1).T
+        KWX = K @ WX
         between += np.einsum("bip,sbiq->spq", WX, KWX)
-        squares += np.einsum("sbip,bij,tbjq->stpq", KWX, W, KWX)
+        squares += KWX.reshape(s, -1) @ (W @ KWX).reshape(s, -1).T
     if reml:
         trace -= np.einsum("spp->s", between)
-        second += np.einsum("spq,tqp->st", between, between) - 2 * np.einsum("stpp->st", squares)
+        second += np.einsum("spq,tqp->st", between, between) - 2 * squares
     return Slope((quadratic - trace) / 2, symmetric(second) / 2)
 
 

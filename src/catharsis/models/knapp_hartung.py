@@ -7,16 +7,17 @@ from typing import Literal
 import numpy as np
 
 from catharsis.errors import ModelError
-from catharsis.models.heterogeneity import weighted
+from catharsis.models.weighted_least_squares import weighted
 from catharsis.numerics import FloatArray
 
-Test = Literal["z", "t", "knha", "adhoc"]
+Test = Literal["z", "t", "knha", "adhoc", "kr"]
 
 TESTS = {
     "z": "normal",
     "t": "t with k - p degrees of freedom",
     "knha": "Knapp-Hartung",
     "adhoc": "modified Knapp-Hartung",
+    "kr": "Kenward-Roger",
 }
 
 ROUNDING = 8 * float(np.finfo(float).eps)  # residuals below this share of the effects are rounding errors

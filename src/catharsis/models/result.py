@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
 from catharsis.models import heterogeneity
-from catharsis.models.knapp_hartung import Test
+from catharsis.models.heterogeneity_intervals import HeterogeneityInterval, IntervalType, heterogeneity_interval
+from catharsis.models.kenward_roger import KenwardRoger, kenward_roger
+from catharsis.models.knapp_hartung import Test, knapp_hartung_scale
 from catharsis.models.wald import Wald, wald_test
 from catharsis.numerics import FloatArray, IntArray, chi2_upper, critical_value, two_sided_p
 
@@ -62,6 +64,12 @@ class Fit:
         Knapp-Hartung factor, 1 for the other tests.
     blocks : Blocks
         The data and structure.
+    weights : (k,) array, optional
+        The user's own weights of the effects (univariate models).
+    held : bool
+        Whether tau^2 was given rather than estimated (univariate models).
+    adjusted : KenwardRoger, optional
+        Covariance and degrees of freedom by Kenward-Roger, when that is the test.
     """
 
     beta: FloatArray
@@ -81,6 +89,9 @@ class Fit:
     typical_variance: float
     notes: tuple[str, ...] = ()
     codes: Mapping[str, IntArray] = field(default_factory=dict, repr=False)
+    weights: FloatArray | None = field(default=None, repr=False)
+    held: bool = False
+    adjusted: KenwardRoger | None = field(default=None, repr=False)
 
     # -- statsmodels' names ---------------------------------------------------------------------
     @property
@@ -101,7 +112,7 @@ class Fit:
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p of each coefficient."""
-        return self._series(two_sided_p(self.statistic, self.df), "p")
+        return self._series(two_sided_p(self.statistic, self.dfs), "p")
 
     def conf_int(self, level: float | None = None) -> pd.DataFrame:
         """Confidence intervals of the coefficients, columns `low` and `high`."""
@@ -126,6 +137,19 @@ class Fit:
         """K - p."""
         return self.blocks.k - self.blocks.p
 
+    @property
+    def dfs(self) -> FloatArray:
+        """(p,) degrees of freedom of each coefficient; they differ under containment and Kenward-Roger only."""
+        if self.adjusted is not None:
+            return np.array([self.adjusted.df(row) for row in np.eye(len(self.beta))])
+        return np.full(len(self.beta), self.df)
+
+    def _df_at(self, row: FloatArray) -> float:
+        """Degrees of freedom of a combination of coefficients: its own, or the fewest of those involved."""
+        if self.adjusted is not None:
+            return self.adjusted.df(row)
+        return float(np.min(self.dfs[row != 0], initial=np.inf))
+
     # -- the same as arrays ---------------------------------------------------------------------
     @property
     def se(self) -> FloatArray:
@@ -140,18 +164,24 @@ class Fit:
 
     def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limits, (p,) each."""
-        reach = critical_value(level or self.level, self.df) * self.se
+        reach = critical_value(self._probability(level), self.dfs) * self.se
         return self.beta - reach, self.beta + reach
 
     # -- information criteria ---------------------------------------------------------------------
     @property
     def parameters(self) -> int:
         """Number of estimated parameters: coefficients and variance components."""
-        return self.blocks.p + (0 if self.method in ("EE", "FE") else len(self.blocks.factors))
+        known = self.held or self.method in ("EE", "FE")
+        return self.blocks.p + (0 if known else len(self.blocks.factors))
 
     def log_likelihood(self, reml: bool) -> float:
         """The restricted or the full log-likelihood at the estimates, whichever method found them."""
-        return log_likelihood(self.blocks, moments(self.blocks, self.theta), reml)
+        found = moments(self.blocks, self.theta)
+        value = log_likelihood(self.blocks, found, reml)
+        if self.weights is not None:  # the coefficients are not at the maximum
+            gap = self.beta - found.beta()
+            value -= 0.5 * float(gap @ found.XtWX @ gap)
+        return value
 
     def information_criteria(self, reml: bool) -> tuple[float, float, float]:
         """AIC, BIC and small-sample AICc; REML values compare only models with the same moderators.
@@ -190,14 +220,14 @@ class Fit:
         """Share of the total variance that is not sampling error, in percent [@higgins2002]."""
         if self.method in ("EE", "FE"):
             return 100 * max(1 - 1 / self.H2, 0.0) if self.H2 > 0 else 0.0
-        return 100 * self.tau2 / (self.tau2 + self.typical_variance)
+        return 100 * self.tau2 / (self.tau2 + self.typical_variance) if self.tau2 > 0 else 0.0
 
     @property
     def H2(self) -> float:
         """Total over sampling variance; Q / (k - p) when tau^2 is not part of the model."""
         if self.method in ("EE", "FE"):
             return self.QE.statistic / self.df_resid if self.df_resid else 1.0
-        return self.tau2 / self.typical_variance + 1
+        return self.tau2 / self.typical_variance + 1 if self.tau2 > 0 else 1.0
 
     @property
     def R2(self) -> float:
@@ -210,10 +240,13 @@ class Fit:
             return float("nan")
         yi, ones = self.blocks.y, np.ones((self.nobs, 1))
         if self.method in ("EE", "FE"):
-            before = heterogeneity.weighted(yi, 1 / self.vi, ones).rss / max(self.nobs - 1, 1)
-            after = self.QE.statistic / self.df_resid if self.df_resid else float("nan")
+            wi = 1 / self.vi if self.weights is None else self.weights
+            before = heterogeneity.weighted(yi, wi, ones).rss / max(self.nobs - 1, 1)
+            rss = heterogeneity.weighted(yi, wi, self.blocks.X).rss
+            after = rss / self.df_resid if self.df_resid else float("nan")
         else:
-            before, after = heterogeneity.ESTIMATORS[self.method](yi, self.vi, ones), self.tau2
+            before = heterogeneity.estimate_tau2(yi, self.vi, ones, self.method, self.weights)
+            after = self.tau2
         return 100 * max(1 - after / before, 0.0) if before > 0 else 0.0
 
     @property
@@ -224,7 +257,7 @@ class Fit:
         """
         if self.blocks.factors != ("effect",):
             return float("nan")
-        return heterogeneity.tau2_se(self.blocks.y, self.vi, self.blocks.X, self.tau2, self.method)
+        return heterogeneity.tau2_se(self.blocks.y, self.vi, self.blocks.X, self.tau2, self.method, self.weights)
 
     @property
     def QE(self) -> Wald:
@@ -246,7 +279,9 @@ class Fit:
         chosen = np.asarray(positions)
         if self.scale == 0:
             return Wald(float("nan"), len(chosen), self.df, float("nan"))
-        return wald_test(self.beta[chosen], self.cov[np.ix_(chosen, chosen)], self.df)
+        if self.adjusted is not None:
+            return self.adjusted.wald(self.beta[chosen], np.eye(len(self.beta))[chosen])
+        return wald_test(self.beta[chosen], self.cov[np.ix_(chosen, chosen)], float(self.dfs[chosen].min()))
 
     def combinations(self, L: Sequence[Sequence[float]] | FloatArray, rhs: float | FloatArray = 0.0) -> pd.DataFrame:
         """Linear combinations of the coefficients, each tested against `rhs`.
@@ -273,12 +308,13 @@ class Fit:
         rows = self._combined(L)
         estimate = rows @ self.beta
         se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.cov, rows))
-        reach = critical_value(self.level, self.df) * se
+        df = np.array([self._df_at(row) for row in rows])
+        reach = critical_value(self.level, df) * se
         with np.errstate(divide="ignore", invalid="ignore"):
             statistic = (estimate - rhs) / se
         return pd.DataFrame(
-            {"estimate": estimate, "se": se, "statistic": statistic, "df": self.df,
-             "p": two_sided_p(statistic, self.df), "low": estimate - reach, "high": estimate + reach}
+            {"estimate": estimate, "se": se, "statistic": statistic, "df": df,
+             "p": two_sided_p(statistic, df), "low": estimate - reach, "high": estimate + reach}
         )  # fmt: skip
 
     def wald_test(self, L: Sequence[Sequence[float]] | FloatArray, rhs: float | FloatArray = 0.0) -> Wald:
@@ -292,7 +328,9 @@ class Fit:
         rows = self._combined(L)
         if np.linalg.matrix_rank(rows) < len(rows):
             raise ModelError("the combinations repeat each other: remove a row that follows from the others")
-        return wald_test(rows @ self.beta - rhs, rows @ self.cov @ rows.T, self.df)
+        if self.adjusted is not None:
+            return self.adjusted.wald(rows @ self.beta - rhs, rows)
+        return wald_test(rows @ self.beta - rhs, rows @ self.cov @ rows.T, min(map(self._df_at, rows)))
 
     def _combined(self, L: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
         rows = np.atleast_2d(np.asarray(L, dtype=float))
@@ -332,23 +370,107 @@ class Fit:
             {"coefficients": sizes, "vif": values, "sif": values ** (0.5 / np.array(sizes))}, index=list(groups)
         )
 
+    def backtransform(
+        self, measure: str | None = None, transformation: str | None = None, x: FloatArray | None = None, **given: Any
+    ) -> pd.DataFrame:
+        """Averages and intervals as risk ratios, shares, ...; see `models.back_transformation.readers_scale`."""
+        from catharsis.models.back_transformation import readers_scale
+
+        return readers_scale(self, measure, transformation, x, **given)
+
     def compare(self, other: Fit) -> Comparison:
         """Likelihood-ratio test against a smaller or larger model; see `models.comparison.likelihood_ratio`."""
         from catharsis.models.comparison import likelihood_ratio
 
         return likelihood_ratio(self, other)
 
-    def confint_heterogeneity(self, level: float | None = None) -> tuple[float, float]:
-        """Q-profile interval of tau^2 (univariate models).
+    def confint_heterogeneity(
+        self, level: float | None = None, type: IntervalType | None = None
+    ) -> HeterogeneityInterval:
+        """Interval of tau^2, tau, I^2 and H^2 (univariate models); iterating gives the limits of tau^2.
+
+        Parameters
+        ----------
+        level : float, optional
+            Probability of the interval.
+        type : str, optional
+            "QP" (Q-profile), "GENQ" (generalised Q, for moment estimators) or "PL" (profile likelihood, for ML and
+            REML); by default GENQ after GENQ and GENQM, QP otherwise.
+
+        Returns
+        -------
+        HeterogeneityInterval
+            With notes when it is empty or does not contain the estimate.
 
         Raises
         ------
         ModelError
-            For models with random factors, or without degrees of freedom.
+            For models with random factors, without degrees of freedom, or with tau^2 given by the user.
+
+        References
+        ----------
+        [@viechtbauer2007; @jackson2013; @hardy1996]
+
+        Examples
+        --------
+        >>> from catharsis.models.fit import fit
+        >>> found = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05]).confint_heterogeneity(type="PL")
+        >>> found.frame().loc["tau2"].round(4).tolist()
+        [0.1225, 0.001, 2.7562]
         """
         if self.blocks.factors != ("effect",):
             raise ModelError("the Q-profile interval belongs to univariate models")
-        return heterogeneity.tau2_interval(self.blocks.y, self.vi, self.blocks.X, level or self.level)
+        if self.held:
+            raise ModelError("tau^2 was given, not estimated: fit without tau2= to see what the data say about it")
+        return heterogeneity_interval(
+            self.blocks.y, self.vi, self.blocks.X, self.tau2, self.method, self.typical_variance,
+            self._probability(level), type, self.weights,
+        )  # fmt: skip
+
+    def profile(self, tau2: Sequence[float] | FloatArray | None = None) -> pd.DataFrame:
+        """The (restricted) log-likelihood along tau^2, coefficients at their best (univariate models).
+
+        Parameters
+        ----------
+        tau2 : sequence of float, optional
+            Values, squared units; by default 0 and 40 steps that reach beyond the estimate and the Q-profile interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns tau2 and llf; the full likelihood for ML, the restricted one for every other method.
+
+        Raises
+        ------
+        ModelError
+            For models with random factors, and for values that are not variances.
+
+        References
+        ----------
+        [@hardy1996]
+
+        Examples
+        --------
+        >>> from catharsis.models.fit import fit
+        >>> fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05]).profile([0.0, 0.1225, 1.0])["llf"].round(3).tolist()
+        [-3.029, -1.001, -2.028]
+        """
+        import pandas as pd
+
+        if self.blocks.factors != ("effect",):
+            raise ModelError("profile() along tau^2 belongs to univariate models")
+        if tau2 is None:
+            _, high = heterogeneity_interval(
+                self.blocks.y, self.vi, self.blocks.X, self.tau2, "PM", self.typical_variance, self.level
+            )
+            values = np.linspace(0, 1.2 * max(high, 2 * self.tau2, float(np.median(self.vi))), 41)
+        else:
+            values = np.atleast_1d(np.asarray(tau2, dtype=float))
+        if values.ndim != 1 or not (np.isfinite(values).all() and (values >= 0).all()):
+            raise ModelError("profile() needs values of tau^2: finite numbers that are not negative")
+        reml = self.method != "ML"
+        heights = [log_likelihood(self.blocks, moments(self.blocks, np.array([t])), reml) for t in values]
+        return pd.DataFrame({"tau2": values, "llf": heights})
 
     # -- predictions ----------------------------------------------------------------------------
     def predict(
@@ -369,16 +491,111 @@ class Fit:
         Returns
         -------
         Prediction
+
+        Raises
+        ------
+        ModelError
+            When x does not have one value per coefficient.
         """
-        row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
-        level = level or self.level
+        row = self._row(x)
+        level = self._probability(level)
         estimate, se = float(row @ self.beta), float(np.sqrt(row @ self.cov @ row))
-        reach = float(critical_value(level, self.df)) * se
-        spread = np.nan
-        if self.method not in ("EE", "FE"):
-            df = self.df if pi_df is None else pi_df
-            spread = float(critical_value(level, df)) * float(np.sqrt(self.tau2 + se**2)) if df > 0 else np.nan
+        own_df = self._df_at(row)
+        reach = float(critical_value(level, own_df)) * se
+        df = own_df if pi_df is None else pi_df
+        spread = self._spread(se, df, level)
         return Prediction(estimate, se, estimate - reach, estimate + reach, estimate - spread, estimate + spread)
+
+    def prediction_interval(
+        self,
+        kind: Literal["HTS", "HK", "KR"],
+        x: Sequence[float] | FloatArray | None = None,
+        level: float | None = None,
+    ) -> Prediction:
+        """A prediction interval with a standard error and degrees of freedom of its own, whatever the test.
+
+        Parameters
+        ----------
+        kind : str
+            HTS: plain standard error, t with k - p - 1 degrees of freedom [@higgins2009]. HK: Knapp-Hartung standard
+            error, k - p. KR: Kenward-Roger standard error and degrees of freedom [@partlett2017].
+        x : (p,) sequence, optional
+            A row of X; the intercept alone by default.
+        level : float, optional
+            Probability of the intervals.
+
+        Returns
+        -------
+        Prediction
+            As from `predict`, but for the limits of the prediction interval.
+
+        Raises
+        ------
+        ModelError
+            For models with random factors, and for KR without REML.
+
+        Examples
+        --------
+        >>> from catharsis.models.fit import fit
+        >>> model = fit(yi=[0.1, 0.4, 0.9, 0.3], vi=[0.02, 0.03, 0.05, 0.02])
+        >>> found = model.prediction_interval("HTS")
+        >>> round(found.pi_low, 3), round(found.pi_high, 3)
+        (-0.905, 1.69)
+        """
+        row, level = self._row(x), self._probability(level)
+        found = self.predict(row, level)
+        error, df = self._new_study(row, kind)
+        spread = self._spread(error, df, level)
+        return replace(found, pi_low=found.estimate - spread, pi_high=found.estimate + spread)
+
+    def prediction_df(self, kind: Literal["HTS", "HK", "KR"], x: Sequence[float] | FloatArray | None = None) -> float:
+        """Degrees of freedom of `prediction_interval`; none are left, and it is nan, unless they are positive."""
+        return self._new_study(self._row(x), kind)[1]
+
+    def _row(self, x: Sequence[float] | FloatArray | None) -> FloatArray:
+        """A row of the model matrix, checked."""
+        row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
+        if row.shape != (self.blocks.p,) or not np.isfinite(row).all():
+            raise ModelError(
+                f"x has shape {row.shape}; it needs one finite number for each of the {self.blocks.p} coefficients: "
+                + ", ".join(self.design.terms)
+            )
+        return row
+
+    def _probability(self, level: float | None) -> float:
+        """The level asked for, checked; by default that of the fit."""
+        if level is None:
+            return self.level
+        if not 0 < level < 1:
+            raise ModelError(f"level is {level}; an interval's probability lies between 0 and 1")
+        return level
+
+    def _spread(self, error: float, df: float, level: float) -> float:
+        """Half the width of a prediction interval; nan when heterogeneity is not modelled, or no df are left."""
+        if self.method in ("EE", "FE") or not df > 0:
+            return float("nan")
+        return float(critical_value(level, df)) * float(np.sqrt(self.tau2 + error**2))
+
+    def _new_study(self, row: FloatArray, kind: str) -> tuple[float, float]:
+        """Standard error of the average and degrees of freedom of a prediction interval by name."""
+        if kind not in ("HTS", "HK", "KR"):
+            raise ModelError(f'there is no prediction interval "{kind}": {did_you_mean(kind, ["HTS", "HK", "KR"])}')
+        if self.blocks.factors != ("effect",):
+            raise ModelError(f"the prediction interval {kind} belongs to univariate models")
+        y, X = self.blocks.y, self.blocks.X
+        if kind == "KR":
+            if self.method != "REML" or self.held or self.weights is not None:
+                raise ModelError("the prediction interval KR rests on REML without weights; use HTS or HK")
+            found = kenward_roger(self.vi, X, self.tau2)
+            return float(np.sqrt(row @ found.cov @ row)), found.df(row)
+        if self.weights is None:
+            plain = moments(self.blocks, self.theta).cov()
+        else:
+            plain = self.cov / self.scale if self.scale > 0 else np.full_like(self.cov, np.nan)
+        se = float(np.sqrt(row @ plain @ row))
+        if kind == "HTS":
+            return se, float(self.df_resid - 1)
+        return se * float(np.sqrt(knapp_hartung_scale(y, self.vi, X, self.tau2, False))), float(self.df_resid)
 
     def level_means(self, factor: str) -> pd.DataFrame:
         """Model-based mean at each level of a factor, other moderators at their mean.
@@ -410,21 +627,70 @@ class Fit:
         rows = np.array([self._row_at(factor, level) - self._row_at(factor, first) for level in others])
         estimate = rows @ self.beta
         se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.cov, rows))
-        reach = critical_value(self.level, self.df) * se
+        df = np.array([self._df_at(row) for row in rows])
+        reach = critical_value(self.level, df) * se
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = two_sided_p(estimate / se, self.df)
+            p = two_sided_p(estimate / se, df)
         return pd.DataFrame(
             {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach, "p": p}, index=others
         )
 
     def blup(self) -> tuple[FloatArray, FloatArray]:
         """Shrunken true effects of the studies and their standard errors, (k,) each [@raudenbush2009]."""
-        if self.blocks.factors != ("effect",):
-            raise ModelError("shrunken effects are offered for univariate models")
-        keep = self.tau2 / (self.tau2 + self.vi)
+        keep, lever = self._shrinkage("shrunken effects are")
         centre = self.blocks.X @ self.beta
-        lever = np.einsum("ij,jk,ik->i", self.blocks.X, self.cov, self.blocks.X)
         return keep * self.blocks.y + (1 - keep) * centre, np.sqrt(keep * self.vi + (1 - keep) ** 2 * lever)
+
+    def ranef(self, level: float | None = None) -> Any:
+        """How far each study's true effect lies from its average: the random effects (univariate models).
+
+        The standard errors are those of the difference between the predicted and the true random effect; tau^2 counts
+        as known.
+
+        Parameters
+        ----------
+        level : float, optional
+            Probability of the intervals.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Indexed by effect; columns estimate, se, low, high.
+
+        Raises
+        ------
+        ModelError
+            With weights of the user's own.
+
+        References
+        ----------
+        [@raudenbush2009]
+
+        Examples
+        --------
+        >>> from catharsis.models.fit import fit
+        >>> model = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05], method="DL", test="z")
+        >>> model.ranef()["estimate"].round(3).to_dict()
+        {'1': -0.288, '2': -0.031, '3': 0.319}
+        """
+        import pandas as pd
+
+        keep, lever = self._shrinkage("random effects are")
+        estimate = keep * (self.blocks.y - self.blocks.X @ self.beta)
+        se = np.sqrt(keep * self.vi + keep**2 * lever)
+        reach = critical_value(self._probability(level), self.df) * se
+        return pd.DataFrame(
+            {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach}, index=list(self.labels)
+        )
+
+    def _shrinkage(self, what: str) -> tuple[FloatArray, FloatArray]:
+        """tau^2 / (tau^2 + v) and the variance of the fitted average, (k,) each."""
+        if self.blocks.factors != ("effect",):
+            raise ModelError(f"{what} offered for univariate models")
+        if self.weights is not None:
+            raise ModelError(f"{what} offered for inverse-variance weights: fit without weights=")
+        lever = np.einsum("ij,jk,ik->i", self.blocks.X, self.cov, self.blocks.X)
+        return self.tau2 / (self.tau2 + self.vi), lever
 
     def robust(self, cluster: Sequence[object], type: Correction = "CR2") -> Robust:
         """Cluster-robust standard errors with Satterthwaite degrees of freedom; see `models.robust`."""
@@ -445,13 +711,14 @@ class Fit:
         ----------
         type : str
             "response": y - X b alone. "pearson": over sqrt(v + tau^2). "standardized" (internally): over the standard
-            error of y - X b. "studentized" (externally): against the fit without the effect, tau^2 estimated anew.
+            error of y - X b. "studentized" (externally): against the fit without the effect, tau^2 estimated anew;
+            with Knapp-Hartung its factor multiplies the whole variance.
             "conditional": y minus the shrunken effect of `blup`, over its standard error.
 
         Returns
         -------
         pandas.DataFrame
-            Indexed by effect; columns residual, se, z ("response": residual only).
+            Indexed by effect; columns residual, se, z ("response": fitted, residual).
 
         Raises
         ------
@@ -467,7 +734,7 @@ class Fit:
         >>> from catharsis.models.fit import fit
         >>> model = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05], method="EE", test="z")
         >>> model.residuals("studentized")["z"].round(3).tolist()
-        [-2.547, 0.466, 2.888]
+        [-2.477, 0.339, 2.731]
         """
         from catharsis.models.deletion import residuals
 
@@ -520,8 +787,8 @@ class Fit:
         -------
         pandas.DataFrame
             Indexed by what was left out (with moderators: and by term); columns estimate, se, statistic, df, p, low,
-            high, QE, QE_p, tau2, I2 (percent), H2. nan where the rest does not determine the model;
-            `attrs["notes"]` says which.
+            high, QE, QE_p, tau2, I2 (percent), H2; models with random effects add a column for each of their
+            parameters. nan where the rest does not determine the model; `attrs["notes"]` says which.
 
         Raises
         ------
@@ -537,7 +804,7 @@ class Fit:
         >>> from catharsis.models.fit import fit
         >>> model = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05], method="DL", test="z")
         >>> model.leave_one_out()["estimate"].round(4).to_dict()
-        {'1': 0.6463, '2': 0.4782, '3': 0.2357}
+        {'1': 0.63, '2': 0.4812, '3': 0.2333}
         """
         from catharsis.models.deletion import leave_one_out
 
@@ -554,8 +821,8 @@ class Fit:
 
         low, high = self.interval()
         return pd.DataFrame(
-            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.df,
-             "p": two_sided_p(self.statistic, self.df), "low": low, "high": high},
+            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.dfs,
+             "p": two_sided_p(self.statistic, self.dfs), "low": low, "high": high},
             index=list(self.design.terms),
         )  # fmt: skip
 

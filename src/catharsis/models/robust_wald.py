@@ -48,7 +48,7 @@ def robust_wald(fitted: Robust, positions: Sequence[int], test: str = "HTZ") -> 
     Returns
     -------
     Wald
-        The statistic on the scale of F (chi-sq and EDT: of chi-square over q).
+        The statistic on the scale of F (chi-sq and EDT: of chi-square over q); nan when no degrees of freedom are left.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def robust_wald(fitted: Robust, positions: Sequence[int], test: str = "HTZ") -> 
     eta = wishart_df(fitted.within, fitted.shared, chosen, test)
     df2 = eta - q + 1
     if not df2 > 0:
-        return Wald(total / q * df2 / eta if test == "HTZ" else 0.0, q, df2, float("nan"))
+        return Wald(float("nan"), q, df2, float("nan"))
     statistic = total / q * df2 / eta
     return Wald(statistic, q, df2, f_upper(statistic, q, df2))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catharsis.errors import ModelError
-from catharsis.likelihood.blocks import Blocks, Stack
+from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import Moments, Slope, log_likelihood, moments, slope
+from catharsis.models.structured_components import climb_structures
 from catharsis.numerics import FloatArray
 
 BoolArray = NDArray[np.bool_]
@@ -33,16 +34,21 @@ class Components:
     llf : float
         The log-likelihood there.
     at_boundary : tuple of bool
-        (s,) components that are zero.
+        (s,) estimated components that are zero, or correlations as large as can be.
+    flat : tuple of int
+        Correlations about which the likelihood says nothing.
     """
 
     theta: FloatArray
     found: Moments
     llf: float
     at_boundary: tuple[bool, ...]
+    flat: tuple[int, ...] = ()
 
 
-def maximise(blocks: Blocks, reml: bool = True) -> Components:
+def maximise(
+    blocks: Blocks, reml: bool = True, given: FloatArray | None = None, start: FloatArray | None = None
+) -> Components:
     """Estimate the variance components of a blocked Gaussian model.
 
     Parameters
@@ -51,6 +57,10 @@ def maximise(blocks: Blocks, reml: bool = True) -> Components:
         The model.
     reml : bool
         Restricted likelihood, or the full one.
+    given : (s,) array, optional
+        Parameters held at a value; nan is estimated.
+    start : (s,) array, optional
+        Parameters near the maximum, as of a model that differs little.
 
     Returns
     -------
@@ -65,41 +75,82 @@ def maximise(blocks: Blocks, reml: bool = True) -> Components:
     ----------
     [@gilmour1995; @vandennoortgate2013]
     """
-    diagonal = np.concatenate([np.diagonal(stack.V, axis1=1, axis2=2).ravel() for stack in blocks.stacks])
-    unit = float(np.median(diagonal))
-    scaled = _rescaled(blocks, unit)
-    spread = max(float(np.var(scaled.y)), 1.0)
-    starts = [np.full(len(blocks.factors), spread / (1 + len(blocks.factors))), np.full(len(blocks.factors), 0.01)]
-    best = max((_climb(scaled, start, reml) for start in starts), key=lambda end: end[1])
-    theta = best[0] * unit
+    unit = typical_unit(blocks)
+    scaled, units = _rescaled(blocks, unit), _units(blocks, unit)
+    held = np.full(len(blocks.factors), np.nan) if given is None else given / units
+    flat: tuple[int, ...] = ()
+    if blocks.structures:
+        peak = climb_structures(scaled, held, reml, None if start is None else start / units)
+        theta, flat = peak.theta * units, peak.flat
+    else:
+        best = max((_climb(scaled, at, held, reml) for at in _starts(scaled, held, start, units)), key=lambda e: e[1])
+        theta = best[0] * units
+    theta = theta if given is None else np.where(np.isnan(given), theta, given)
     found = moments(blocks, theta)
-    return Components(theta, found, log_likelihood(blocks, found, reml), tuple(bool(t == 0) for t in theta))
+    return Components(theta, found, log_likelihood(blocks, found, reml), _boundary(blocks, theta, held), flat)
+
+
+def typical_unit(blocks: Blocks) -> float:
+    """The median sampling variance, by which problems are scaled; the largest when most are zero, 1 when all are."""
+    diagonal = np.concatenate([np.diagonal(stack.V, axis1=1, axis2=2).ravel() for stack in blocks.stacks])
+    typical = float(np.median(diagonal))
+    return typical if typical > 0 else float(np.max(diagonal, initial=0.0)) or 1.0
+
+
+def _units(blocks: Blocks, unit: float) -> FloatArray:
+    """(s,) unit of each parameter: squared for variances, none for correlations."""
+    found = [np.full(blocks.intercepts, unit)]
+    for structure in blocks.structures:
+        found.append(np.where(np.arange(structure.parameters) < structure.variances, unit, 1.0))
+    return np.concatenate(found)
+
+
+def _boundary(blocks: Blocks, theta: FloatArray, held: FloatArray) -> tuple[bool, ...]:
+    """Which estimated parameters lie at a bound: a variance of zero, a correlation as large as can be."""
+    at = [bool(t == 0) for t in theta[: blocks.intercepts]]
+    for structure in blocks.structures:
+        low, high = structure.bounds()
+        part = theta[len(at) : len(at) + structure.parameters]
+        at += [bool(t == 0 if j < structure.variances else t in (low, high)) for j, t in enumerate(part)]
+    return tuple(edge and bool(np.isnan(value)) for edge, value in zip(at, held, strict=True))
+
+
+def _starts(blocks: Blocks, held: FloatArray, start: FloatArray | None, units: FloatArray) -> list[FloatArray]:
+    spread = max(float(np.var(blocks.y)), 1.0)
+    count = len(blocks.factors)
+    found = [np.full(count, spread / (1 + count)), np.full(count, 0.01)] if start is None else [start / units]
+    return [np.where(np.isnan(held), at, held) for at in found]
 
 
 def _rescaled(blocks: Blocks, unit: float) -> Blocks:
     """The same model in units of the typical standard error, so that no tolerance depends on the unit."""
-    stacks = tuple(Stack(stack.rows, stack.V / unit, stack.K) for stack in blocks.stacks)
-    return Blocks(blocks.y / np.sqrt(unit), blocks.X, stacks, blocks.factors)
+    stacks = tuple(replace(stack, V=stack.V / unit) for stack in blocks.stacks)
+    return replace(blocks, y=blocks.y / np.sqrt(unit), stacks=stacks)
 
 
-def _climb(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray, float]:
+def _climb(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> tuple[FloatArray, float]:
     found = moments(blocks, theta)
     height = log_likelihood(blocks, found, reml)
     for _ in range(MAX_STEPS):
         here = slope(blocks, theta, found, reml)
-        free = (theta > 0) | (here.score > 0)
+        free = _free(theta, here, held)
         if not free.any():
             return theta, height
         direction, promised = _scoring(here, free)
         if promised <= RELATIVE_GAIN * (1 + abs(height)):
-            return _polished(blocks, theta, direction, promised, reml), height
+            return _polished(blocks, theta, direction, promised, held, reml), height
         theta, found, height, moved = _step(blocks, theta, direction, height, found, reml)
         if not moved:
             return theta, height
-    return _bounded(blocks, theta, reml)
+    return _bounded(blocks, theta, held, reml)
 
 
-def _bounded(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray, float]:
+def _free(theta: FloatArray, here: Slope, held: FloatArray) -> BoolArray:
+    """Components that may move: not held, and not at zero with the likelihood falling."""
+    return np.isnan(held) & ((theta > 0) | (here.score > 0))
+
+
+def _bounded(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> tuple[FloatArray, float]:
     """A quasi-Newton search, for the rare likelihoods on which the expected information misleads Fisher scoring."""
     from scipy.optimize import minimize
 
@@ -107,9 +158,10 @@ def _bounded(blocks: Blocks, theta: FloatArray, reml: bool) -> tuple[FloatArray,
         found = moments(blocks, at)
         return -log_likelihood(blocks, found, reml), -slope(blocks, at, found, reml).score
 
-    end = minimize(downhill, theta, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(theta), options=STRICT)
+    bounds = [(0, None) if np.isnan(value) else (value, value) for value in held]
+    end = minimize(downhill, theta, jac=True, method="L-BFGS-B", bounds=bounds, options=STRICT)
     here = slope(blocks, end.x, moments(blocks, end.x), reml)
-    free = (end.x > 0) | (here.score > 0)
+    free = _free(end.x, here, held)
     if free.any() and _scoring(here, free)[1] > FLAT:
         raise ModelError(
             "the variance components did not settle; the likelihood is nearly flat: use fewer random factors"
@@ -125,7 +177,9 @@ def _scoring(here: Slope, free: BoolArray) -> tuple[FloatArray, float]:
     return direction, float(here.score @ direction)
 
 
-def _polished(blocks: Blocks, theta: FloatArray, direction: FloatArray, promised: float, reml: bool) -> FloatArray:
+def _polished(
+    blocks: Blocks, theta: FloatArray, direction: FloatArray, promised: float, held: FloatArray, reml: bool
+) -> FloatArray:
     """Further steps while the score shrinks: it is accurate where differences of the likelihood are rounding errors."""
     for _ in range(MAX_STEPS):
         trial = np.maximum(theta + direction, 0.0)
@@ -133,7 +187,7 @@ def _polished(blocks: Blocks, theta: FloatArray, direction: FloatArray, promised
             here = slope(blocks, trial, moments(blocks, trial), reml)
         except ModelError:  # a singular V: the boundary is out of reach
             return theta
-        free = (trial > 0) | (here.score > 0)
+        free = _free(trial, here, held)
         if not free.any():
             return trial
         next_direction, next_promised = _scoring(here, free)

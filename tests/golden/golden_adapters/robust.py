@@ -32,7 +32,7 @@ _SOURCES: dict[tuple[str, str], Case] = {}  # the case that describes each worki
 
 def working_model(case: Case) -> tuple[Fit, Case]:
     """The fit whose errors are made robust, and the case that describes it."""
-    name, source = case.args["model"], case
+    name, source = case.args["model"], replace(case, entry={**case.entry, "args": {"method": "REML", "test": "z"}})
     if case.family == "robust.mv":
         found = case.other(name)
         if found is None or found.family not in ("rma.mv.sigma", "rma.mv.struct"):
@@ -98,6 +98,8 @@ def _positions(found: Robust) -> list[int]:
 def _metafor(found: Robust) -> dict[str, Any]:
     low, high = found.interval()
     joint = found.wald(_positions(found))
+    if np.isnan(joint.statistic):  # no degrees of freedom left: metafor writes zeros
+        joint = replace(joint, statistic=0.0, df2=0.0)
     return {
         "beta": found.beta, "se": found.se, "stat": found.statistic, "pval": found.pvalues, "ci_lb": low, "ci_ub": high,
         "ddf": found.df, "QM": joint.statistic, "QMdf": [joint.df1, joint.df2], "QMp": joint.p, "vcov": found.cov,
@@ -124,7 +126,8 @@ def _wald(found: Robust, tests: list[str]) -> dict[str, Any]:
     chosen = list(range(1, len(found.beta)))
     rows = [found.wald(chosen, test) for test in tests]
     return {
-        "test": tests, "Fstat": [row.statistic for row in rows], "df_num": [row.df1 for row in rows],
+        "test": tests, "Fstat": [0.0 if np.isnan(row.statistic) else row.statistic for row in rows],
+        "df_num": [row.df1 for row in rows],
         "df_denom": [row.df2 for row in rows], "p_val": [row.p for row in rows],
     }  # fmt: skip
 
@@ -149,7 +152,7 @@ def saddlepoints(case: Case, found: Robust) -> list[float]:
         terms = t**2 * form_weights(found.within[:, i, i], found.shared[:, :, i])
         s = _saddlepoint(terms)
         near = [tail(x, terms) for x in s + UNIROOT * np.linspace(-1, 1, 41)]
-        if min(near) <= theirs <= max(near):
+        if min(near) <= theirs <= max(near) or abs(theirs - ours) <= 2 * np.finfo(float).eps:  # or 1 - cdf, as below
             rows[-1] = theirs
     return rows
 

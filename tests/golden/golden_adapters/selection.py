@@ -21,7 +21,7 @@ LIKELIHOOD_RTOL = 1e-8  # DESIGN section 8: our log-likelihood at R's parameters
 HIGHER = 1e-8  # DESIGN section 8: ours is at least R's minus this
 INTEGRATE = 1.2e-4  # relative tolerance of R's integrate(), .Machine$double.eps^0.25
 # that tolerance bounds an error estimate, not the error: up to 2e-3 per normaliser was seen (dat.furukawa2003, power,
-# against mpmath in tests/assess/test_selection.py); a larger gap would be a difference of the models
+# against mpmath in tests/assess/test_selection_models.py); a larger gap would be a difference of the models
 FAR_OFF = 5e-3
 
 
@@ -130,11 +130,12 @@ def by_quadrature(model: SelectionModel, beta: np.ndarray, tau2: float, delta: n
             p, q = (min(max(x, weights.p_min), 1 - weights.p_min) for x in (p, q))
             if p <= weights.threshold:
                 return 0.0
-            found = 0.0 if q == 0 and delta[0] == 0 else weights.shape(np.log(p), np.log(q), np.asarray(prec), delta)[0]
-            if weights.threshold > 0:
-                a = weights.threshold
-                found -= weights.shape(np.log(a), np.log1p(-a), np.asarray(prec), delta)[0]
-            return float(found)
+            with np.errstate(divide="ignore"):  # 1 - p = 0 where p_min = 0; the power model has a p_min
+                found = float(weights.shape(np.log(p), np.log(q), np.asarray(prec), delta)[0])
+                if weights.threshold > 0:
+                    a = weights.threshold
+                    found -= float(weights.shape(np.log(a), np.log1p(-a), np.asarray(prec), delta)[0])
+            return found
 
         def integrand(x: float, m: float = mu[row], sigma: float = sigma, s: float = s, log_w: Any = log_w) -> float:
             return float(np.exp(log_w(x / sigma) - ((x - m) / s) ** 2 / 2) / (s * np.sqrt(2 * np.pi)))
@@ -181,8 +182,8 @@ def integrals(case: Case, ours: SelectionModel, there: SelectionModel) -> str | 
         return None
     return (
         f"R's integrate() works to {INTEGRATE:.1e}: its log-likelihood is off by {r['ll'] - truth:.1e} at its own "
-        f"parameters, and its Hessian is differenced from it (with tight integrals R arrives at ours: "
-        f"tests/assess/test_selection.py); ours is {ours.llf - truth:.1e} above R's true value"
+        f"parameters, and its Hessian is differenced from it (with tight integrals R arrives at ours for halfnorm, negexp: "
+        f"tests/assess/test_selection_models.py); ours is {ours.llf - truth:.1e} above R's true value"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from catharsis.likelihood.marginal import moments
 from catharsis.models.fit import fit
-from catharsis.models.heterogeneity import ESTIMATORS, WEIGHTS_NEEDED, tau2_se, weighted
+from catharsis.models.heterogeneity import ESTIMATORS, WEIGHTS_NEEDED, weighted
 from catharsis.models.knapp_hartung import knapp_hartung_scale
 from catharsis.models.moment_estimators import generalised_q_tails
 from catharsis.models.result import Fit
@@ -58,7 +58,7 @@ def weights_of(case: Case, method: str) -> np.ndarray | None:
     if isinstance(given, str):
         names = {"mean": np.mean, "sum": np.sum, "sqrt": np.sqrt, "rep": np.full, "length": len}
         columns = {name: np.array(values) for name, values in case.inputs["data"].items()}
-        given = eval(given.replace("^", "**"), {"__builtins__": {}}, {**columns, **names})  # noqa: S307  our own files
+        given = eval(given.replace("^", "**"), {"__builtins__": {}}, {**columns, **names})
     return np.broadcast_to(np.asarray(given, dtype=float), case.yi.shape)
 
 
@@ -205,18 +205,6 @@ def theirs_blup(case: Case) -> tuple[dict[str, Any], str] | None:
     return (shrunken(theirs), why) if why else None
 
 
-SATURATED = "k = p: R writes 0 or 1 for undefined fields and counts tau^2, which cannot be estimated, as a parameter"
-SATURATED_FIELDS = frozenset(
-    {"vt", "QEp", "R2", "predict", "AIC_ML", "AIC_REML", "AICc_ML", "AICc_REML", "BIC_ML", "BIC_REML"}
-)
-
-
-def known_univariate(case: Case, reasons: list[str]) -> str | None:
-    fields = {reason.split(":")[0].split(".")[0].split("[")[0] for reason in reasons}
-    saturated = len(case.yi) == (1 if case.X is None else case.X.shape[1])
-    return SATURATED if saturated and fields <= SATURATED_FIELDS else None
-
-
 def answer_univariate(case: Case) -> dict[str, Any]:
     return answers(fitted(case), case)
 
@@ -290,8 +278,8 @@ def answer_metagen(case: Case) -> dict[str, Any]:
     if args["method.random.ci"] not in tests or args["method.predict"] not in ("HTS", "HK", "KR"):
         raise NotSupported(f"metagen: {args['method.random.ci']}, {args['method.predict']}")
     model = fit(
-        yi=case.yi, vi=np.square(case.inputs["data"]["sei"]), method=args["method.tau"], test=tests[args["method.random.ci"]],
-        level=args.get("level.ma", args.get("level", 0.95)),
+        yi=case.yi, vi=np.square(case.inputs["data"]["sei"]), method=args["method.tau"],
+        test=tests[args["method.random.ci"]], level=args.get("level.ma", args.get("level", 0.95)),
     )  # fmt: skip
     low, high = model.interval()
     new = model.prediction_interval(args["method.predict"], level=args.get("level.predict", 0.95))
@@ -328,7 +316,7 @@ def scale(case: Case, name: str) -> Any:
     return 1.0
 
 
-UNIVARIATE = Family(answer_univariate, ABOUT_R | {"dev_ML"}, {}, scale, theirs_univariate, known_univariate)
+UNIVARIATE = Family(answer_univariate, ABOUT_R | {"dev_ML"}, {}, scale, theirs_univariate)
 HETEROGENEITY_INTERVAL = Family(answer_interval, ABOUT_R, {}, scale, theirs_interval)
 BLUP = Family(answer_blup, ABOUT_R, {}, scale, theirs_blup)
 FAMILIES = {
