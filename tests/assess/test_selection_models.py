@@ -278,6 +278,23 @@ def test_empty_intervals_are_noted():
     assert any("upper bound, 100" in note for note in m.notes)
 
 
+def test_the_weight_of_an_empty_interval_has_no_maximum_inside():
+    """No effect has p in the interval, so that its weight enters the normalising integrals alone: the less, the better.
+
+    The likelihood rises all the way to weight 0 and has no curvature to speak of there; R's standard error for such a
+    weight (golden: meeker2017, bonett2010, hine1989) is the inverse of rounding noise.
+    """
+    rng = np.random.default_rng(5)
+    vi = np.full(30, 0.01)
+    yi = rng.normal(0.5, 0.1, 30)  # every p is far below 0.025
+    model = ca.selection_model(yi, vi, steps=(0.025, 0.5))
+    assert model.setup.counts[1] == 0
+    weights = [np.array([1.0, delta, model.delta[2]]) for delta in (1, 0.1, 1e-3, 0)]
+    values = [model.at(model.beta, model.tau2, weight).llf for weight in weights]
+    assert values == sorted(values)
+    assert np.isnan(model.delta_se[1])
+
+
 def test_subset_leaves_the_others_as_they_are():
     part = np.arange(12) < 8
     m = ca.selection_model(YI, VI, steps=[0.05], subset=part, delta=[1, 0.4])

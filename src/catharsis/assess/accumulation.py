@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.errors import ModelError
+from catharsis.assess.funnel_data import fitted_model
+from catharsis.errors import ModelError, shown
+from catharsis.likelihood.arguments import is_missing
 from catharsis.models.batch import CHUNK, fit_problems, joined
-from catharsis.models.deletion import held, problems_of, summaries
+from catharsis.models.deletion import certainty_notes, held, problems_of, summaries
 from catharsis.models.result import Fit
 from catharsis.numerics import IntArray
 
@@ -54,6 +56,7 @@ def cumulative(fit: Fit, order: Sequence[object] | None = None, collapse: bool =
     >>> cumulative(model, order=[2003, 2001, 2002])["estimate"].round(3).to_dict()
     {'2': 0.4, '3': 0.63, '1': 0.439}
     """
+    fit = fitted_model(fit, "a cumulative meta-analysis")
     k = fit.nobs
     ranks, names, index_name = _steps(fit, order, collapse)
     m = len(names)
@@ -70,7 +73,7 @@ def cumulative(fit: Fit, order: Sequence[object] | None = None, collapse: bool =
     waiting = int(np.sum(~found.identified))
     frame.attrs["notes"] = (
         (f"the first {waiting} steps do not determine every coefficient, so no fit is given",) if waiting else ()
-    )
+    ) + certainty_notes([f"up to {names[i]}" for i in np.flatnonzero(found.identified & (found.scale == 0))])
     return frame
 
 
@@ -81,20 +84,22 @@ def _steps(fit: Fit, order: Sequence[object] | None, collapse: bool) -> tuple[In
         if collapse:
             raise ModelError("collapse adds the effects with the same value of order together; give order")
         return np.arange(k, dtype=np.int64), list(fit.labels), "effect"
+    if isinstance(order, str) or not isinstance(order, Iterable):
+        raise ModelError(f"order is {shown(order)}; give one value for each of the {k} effects, such as its year")
     values = list(order)
     if len(values) != k:
         raise ModelError(f"order has {len(values)} values for {k} effects")
-    absent = [label for value, label in zip(values, fit.labels, strict=True) if value is None or value != value]
+    absent = [label for value, label in zip(values, fit.labels, strict=True) if is_missing(value)]
     if absent:
         raise ModelError(f"order is missing for {len(absent)} of {k} effects ({', '.join(absent[:5])})")
     try:
-        sequence = sorted(range(k), key=lambda i: values[i])  # type: ignore[arg-type, return-value]
-    except TypeError:
+        place = {value: step for step, value in enumerate(sorted(dict.fromkeys(values)))}  # type: ignore[type-var]
+    except (TypeError, ValueError):
         raise ModelError("order holds values of several kinds that cannot be compared; use numbers or dates") from None
+    step = np.array([place[value] for value in values], dtype=np.int64)
     if collapse:
-        steps = list(dict.fromkeys(values[i] for i in sequence))
-        place = {value: step for step, value in enumerate(steps)}
-        return np.array([place[value] for value in values], dtype=np.int64), steps, "order"
+        return step, list(place), "order"
+    sequence = np.argsort(step, kind="stable")
     ranks = np.empty(k, dtype=np.int64)
     ranks[sequence] = np.arange(k)
     return ranks, [fit.labels[i] for i in sequence], "effect"

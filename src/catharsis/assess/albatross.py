@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import finite_number, group_labels
 from catharsis.numerics import FloatArray, two_sided_p
 
 if TYPE_CHECKING:
@@ -119,16 +120,22 @@ def albatross_data(
         if not good.all():
             row = int(np.argmin(good))
             raise ModelError(f"{need}; study {row + 1} has {values[row]}")
-    wanted = np.array(EFFECTS[measure] if effects is None else effects, dtype=float)
+    try:
+        wanted = np.array(EFFECTS[measure] if effects is None else effects, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError("effects holds something that is not a number") from None
+    if wanted.ndim != 1 or len(wanted) == 0:
+        raise ModelError("effects needs at least one effect, in a list: one contour is drawn for each")
     if not (np.isfinite(wanted) & (wanted > 0)).all() or (measure == "correlation" and np.any(wanted >= 1)):
         raise ModelError(f"effects are {wanted.tolist()}; they must be positive, and correlations below 1")
-    if not ratio > 0:
+    if finite_number(ratio, "ratio") <= 0:
         raise ModelError(f"ratio is {ratio}; the ratio of the group sizes is positive")
+    index = None if labels is None else group_labels(labels, len(size), "labels")
     z = np.sign(direction) * -ndtri(two_sided / 2)
     points = pd.DataFrame(
         {"n": size, "p": two_sided, "z": z, "x": np.sign(direction) * -np.log10(two_sided),
          "implied": _implied(z, size, measure, ratio)},
-        index=None if labels is None else list(labels),
+        index=index,
     )  # fmt: skip
     undirected = int((direction == 0).sum())
     notes = (f"{undirected} studies without a direction are drawn at 0",) if undirected else ()

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.special import bdtrc, betainc, chdtrc, chdtri, gammainc, ndtr, ndtri, stdtr
+from scipy.special import bdtrc, betainc, chdtrc, chdtri, gammainc, gammaincinv, ndtr, ndtri, stdtr
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import probability, whole_number
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ METHODS = (
     "fisher", "pearson", "stouffer", "edgington", "tippett", "wilkinson", "binomial", "logit", "inverse-chi2",
 )  # fmt: skip
 WEIGHTED = frozenset({"stouffer", "inverse-chi2"})
+DROWNED = frozenset({"stouffer", "logit", "pearson"})  # by a single p of 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +124,8 @@ def combine_pvalues(
         )
     if method not in METHODS:
         raise ModelError(f'there is no method "{method}": {did_you_mean(str(method), METHODS)}')
-    if signs is not None:
-        values = _one_sided(values, _vector(signs, "signs"))
+    r, alpha = whole_number(r, "r", f"it counts p values, of which there are {k}"), probability(alpha, "alpha")
+    values, beyond = (values, 1 - values) if signs is None else _one_sided(values, _vector(signs, "signs"))
     wi = np.ones(k)
     if weights is not None:
         if method not in WEIGHTED:
@@ -131,8 +133,8 @@ def combine_pvalues(
         wi = _vector(weights, "weights")
         if len(wi) != k or not (np.isfinite(wi) & (wi > 0)).all():
             raise ModelError(f"weights must be {k} positive numbers, one for each p")
-    notes = ("a p of 1 outweighs all others here",) if method in ("stouffer", "logit") and np.any(values == 1) else ()
-    statistic, combined, df = _combined(values, method, wi, r, alpha)
+    notes = ("a p of 1 outweighs all others here",) if method in DROWNED and np.any(beyond == 0) else ()
+    statistic, combined, df = _combined(values, beyond, method, wi, r, alpha)
     return CombinedP(statistic=statistic, pvalue=combined, method=method, k=k, df=df, notes=notes)
 
 
@@ -146,7 +148,8 @@ def _vector(values: Sequence[float] | FloatArray | pd.Series, name: str) -> Floa
     return found
 
 
-def _one_sided(p: FloatArray, signs: FloatArray) -> FloatArray:
+def _one_sided(p: FloatArray, signs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """One-sided p and what they lack to 1, which for small two-sided p is not the difference."""
     if len(signs) != len(p):
         raise ModelError(f"there are {len(p)} p values but {len(signs)} signs")
     undecided = ~(np.abs(signs) > 0)
@@ -154,41 +157,45 @@ def _one_sided(p: FloatArray, signs: FloatArray) -> FloatArray:
         raise ModelError(
             f"the sign of p value {int(np.argmax(undecided)) + 1} is not known; leave it out, or give a one-sided p"
         )
-    return np.where(signs > 0, p / 2, 1 - p / 2)
+    return np.where(signs > 0, p / 2, 1 - p / 2), np.where(signs > 0, 1 - p / 2, p / 2)
 
 
-def _combined(p: FloatArray, method: str, wi: FloatArray, r: int, alpha: float) -> tuple[float, float, float]:
-    """Statistic, p, degrees of freedom."""
+def _combined(
+    p: FloatArray, beyond: FloatArray, method: str, wi: FloatArray, r: int, alpha: float
+) -> tuple[float, float, float]:
+    """Statistic, p, degrees of freedom; `beyond` is 1 - p without the rounding."""
     k, nan = len(p), float("nan")
+    with np.errstate(divide="ignore"):
+        log_p, log_beyond = (
+            np.where(one < 0.5, np.log(one), np.log1p(-other)) for one, other in ((p, beyond), (beyond, p))
+        )
     if method == "fisher":
-        statistic = -2 * float(np.log(p).sum())
+        statistic = -2 * float(log_p.sum())
         return statistic, float(chdtrc(2 * k, statistic)), 2.0 * k
     if method == "pearson":
-        with np.errstate(divide="ignore"):
-            statistic = -2 * float(np.log1p(-p).sum())
+        statistic = -2 * float(log_beyond.sum())
         return statistic, float(gammainc(k, statistic / 2)), 2.0 * k
     if method == "inverse-chi2":
         total = float(wi.sum())
-        statistic = float(chdtri(wi, p).sum())
+        statistic = float(np.where(p < 0.5, chdtri(wi, p), 2 * gammaincinv(wi / 2, beyond)).sum())
         return statistic, float(chdtrc(total, statistic)), total
     if method == "stouffer":
-        statistic = -float(wi @ ndtri(p)) / float(np.sqrt(wi @ wi))
+        wi = wi / wi.max()
+        z = np.where(p < 0.5, -ndtri(p), ndtri(beyond))
+        statistic = float(wi @ z) / float(np.sqrt(wi @ wi))
         return statistic, float(ndtr(-statistic)), nan
     if method == "logit":
-        with np.errstate(divide="ignore"):
-            logits = float((np.log(p) - np.log1p(-p)).sum())
+        logits = float((log_p - log_beyond).sum())
         df = 5.0 * k + 4
         statistic = -logits * float(np.sqrt(3 * df / (k * np.pi**2 * (5 * k + 2))))
         return statistic, float(stdtr(df, -statistic)), df
     if method == "edgington":
         return float(p.sum()), uniform_sum(float(p.sum()), k), nan
     if method == "binomial":
-        if not 0 < alpha < 1:
-            raise ModelError(f"alpha is {alpha}; it lies between 0 and 1")
         count = int((p <= alpha).sum())
         return float(count), float(bdtrc(count - 1, k, alpha)) if count else 1.0, nan
     rank = 1 if method == "tippett" else r
-    if not 1 <= rank <= k:
+    if rank > k:
         raise ModelError(f"r is {rank}; it counts p values, of which there are {k}")
     statistic = float(np.sort(p)[rank - 1])
     return statistic, float(betainc(rank, k - rank + 1, statistic)), nan

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catharsis.assess.funnel_data import fitted_model
 from catharsis.models.deletion import deletion_notes, deletions
 from catharsis.models.result import Fit
 
@@ -46,6 +47,7 @@ def baujat(fit: Fit) -> pd.DataFrame:
     """
     import pandas as pd
 
+    fit = fitted_model(fit, "a Baujat plot")
     X, y = fit.blocks.X, fit.blocks.y
     found = deletions(fit, "Baujat plots")
     pearson = (y - X @ fit.beta) ** 2 / (fit.vi + fit.tau2)

@@ -24,6 +24,7 @@ import numpy as np
 from catharsis.assess.dispersion import weighted_regression
 from catharsis.assess.funnel_regression import EggerTest
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import interval_level
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def asymmetry_of_counts(
     """
     if test not in TESTS:
         raise ModelError(f'there is no test "{test}": {did_you_mean(str(test), TESTS)}')
+    level = interval_level(level)
     a, n1, c, n2 = (_counts(values, name) for values, name in ((ai, "ai"), (n1i, "n1i"), (ci, "ci"), (n2i, "n2i")))
     if len({len(a), len(n1), len(c), len(n2)}) > 1:
         raise ModelError("ai, n1i, ci and n2i need one value for each study")
@@ -97,7 +99,7 @@ def asymmetry_of_counts(
     )
     return EggerTest(
         regression=found, predictor=name, model="lm", method="", test="t", tau2=float("nan"), k=k, m=0, level=level,
-        notes=tuple(notes),
+        notes=(*notes, *found.notes),
     )  # fmt: skip
 
 
@@ -106,8 +108,10 @@ def _counts(values: Sequence[float] | FloatArray | pd.Series, name: str) -> Floa
         found = np.asarray(values, dtype=float)
     except (TypeError, ValueError):
         raise ModelError(f"{name} holds something that is not a number") from None
-    if found.ndim != 1 or not (np.isfinite(found) & (found >= 0)).all():
-        raise ModelError(f"{name} must hold one count for each study, none negative or missing")
+    bad = ~(np.isfinite(found) & (found >= 0)) if found.ndim == 1 else np.ones(1, dtype=bool)
+    if bad.any():
+        where = f"; study {int(np.argmax(bad)) + 1} has {found[bad][0]:g}" if found.ndim == 1 else ""
+        raise ModelError(f"{name} must hold one count for each study, none negative or missing{where}")
     return found
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catharsis.assess.without_pooling import SignTest, sign_test
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.likelihood.arguments import finite_number, interval_level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,22 +107,36 @@ def effect_directions(
     """
     import pandas as pd
 
+    if not isinstance(data, pd.DataFrame):
+        raise ModelError(f"data is {shown(data)}; effect directions need a data frame with one row for each effect")
+    level = interval_level(level)
     for column in (study, domain, sign, *([size] if size else [])):
         if column not in data.columns:
             known = [str(name) for name in data.columns]
             raise ModelError(f'the data have no column "{column}": {did_you_mean(column, known)}')
-    if not 0.5 < agree <= 1:
+    if not 0.5 < finite_number(agree, "agree") <= 1:
         raise ModelError(f"agree is {agree}; a direction needs more than half of the effects, and at most all")
     if len(data) == 0:
         raise ModelError("there are no effects whose direction could be shown")
     try:
-        values = data[sign].to_numpy(dtype=float)
+        values = data[sign].to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError):
         raise ModelError(f"the column {sign} holds something that is not a number") from None
     if np.isnan(values).any():
         row = data.index[int(np.argmax(np.isnan(values)))]
         raise ModelError(f"the sign of row {row} is missing; enter 0 when the paper reports no direction")
-    sizes = data[size].to_numpy(dtype=float) if size else np.full(len(data), np.nan)
+    for column in (study, domain):
+        absent = data[column].isna().to_numpy()
+        if absent.any():
+            row = data.index[int(np.argmax(absent))]
+            raise ModelError(f"the {column} of row {row} is missing; every direction belongs to a study and a domain")
+    try:
+        sizes = data[size].to_numpy(dtype=float, na_value=np.nan) if size else np.full(len(data), np.nan)
+    except (TypeError, ValueError):
+        raise ModelError(f"the column {size} holds something that is not a number") from None
+    if np.any(sizes <= 0):
+        row = data.index[int(np.argmax(sizes <= 0))]
+        raise ModelError(f"the {size} of row {row} is {sizes[sizes <= 0][0]:g}; a sample size is positive")
     frame = pd.DataFrame(
         {"study": data[study].to_numpy(), "domain": data[domain].to_numpy(), "sign": np.sign(values), "size": sizes}
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.design import refuse_collinear
 from catharsis.models.heterogeneity import weighted
 from catharsis.numerics import FloatArray, critical_value, two_sided_p
@@ -20,6 +21,7 @@ from catharsis.numerics import FloatArray, critical_value, two_sided_p
 if TYPE_CHECKING:
     import pandas as pd
 
+EXACT = 4 * float(np.finfo(float).eps)  # relative size of a residual, per effect, that is rounding
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Regression:
@@ -70,7 +72,8 @@ class Regression:
 
     def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limits, (p,) each."""
-        reach = critical_value(level or self.level, self.df) * self.se
+        level = self.level if level is None else interval_level(level)
+        reach = critical_value(level, self.df) * self.se
         return self.beta - reach, self.beta + reach
 
     @property
@@ -159,6 +162,10 @@ def weighted_regression(
     refuse_collinear(X, terms)
     fit = weighted(yi, 1 / vi, X)
     phi = fit.rss / (k - p)
+    notes: tuple[str, ...] = ()
+    if fit.rss <= (k * EXACT) ** 2 * float(yi @ (yi / vi)):
+        phi, notes = 0.0, ("the effects lie exactly on the fitted line: standard errors are 0, and there is no test",)
     return Regression(
-        beta=fit.beta, cov=phi * fit.cov, df=np.full(p, float(k - p)), scale=phi, terms=terms, k=k, level=level
-    )
+        beta=fit.beta, cov=phi * fit.cov, df=np.full(p, float(k - p)), scale=phi, terms=terms, k=k, level=level,
+        notes=notes,
+    )  # fmt: skip

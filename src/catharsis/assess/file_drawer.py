@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 
 from catharsis.assess.funnel_data import read_funnel
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import finite_number, probability
 from catharsis.models.fit import fit
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
 from catharsis.models.result import Fit
@@ -130,9 +131,8 @@ def failsafe_n(
         kind = "General" if isinstance(yi, Fit) else "Rosenthal"
     if kind not in KINDS:
         raise ModelError(f'there is no fail-safe N "{kind}": {did_you_mean(kind, KINDS)}')
-    if not 0 < alpha < 1:
-        raise ModelError(f"alpha is {alpha}; it lies between 0 and 1")
-    if target is not None and (not np.isfinite(target) or target == 0):
+    alpha = probability(alpha, "alpha")
+    if target is not None and finite_number(target, "target") == 0:
         raise ModelError(f"the target is {target}; null studies bring an average near zero but never to it")
     if target is not None and kind not in ("Orwin", "General"):
         raise ModelError(f"a target average belongs to Orwin and General; {kind} works towards alpha")

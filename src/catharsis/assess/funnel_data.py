@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.errors import ModelError
+from catharsis.errors import ModelError, shown
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.data import check_data, read_data
 from catharsis.models.multilevel import MultilevelFit
 from catharsis.models.result import Fit
@@ -105,9 +106,10 @@ def read_funnel(
     if isinstance(given, Fit):
         if vi is not None or X is not None:
             raise ModelError("give either a fitted model or arrays: a model brings its own variances and moderators")
+        level = given.level if level is None else interval_level(level)
         found = FunnelData(
             given.blocks.y, given.vi, given.blocks.X, tuple(given.design.terms), method or given.method,
-            test or given.test, given.level if level is None else level, given,
+            test or given.test, level, given,
         )  # fmt: skip
         if alone and found.multilevel:
             raise ModelError(f"{alone} is for independent effects; aggregate the effects of each sample first")
@@ -119,7 +121,7 @@ def read_funnel(
         if vi is None:
             raise ModelError("effects need their sampling variances: give vi, or a fitted model")
         data = read_data(None, None, given, vi, X, None, None)
-        level = 0.95 if level is None else level
+        level = 0.95 if level is None else interval_level(level)
         check_data(data, level)
         found = FunnelData(
             data.yi, data.vi, data.design.X, tuple(data.design.terms), method or "REML", test or "z", level
@@ -127,6 +129,22 @@ def read_funnel(
     if alone and not (found.X.shape[1] == 1 and np.ptp(found.X) == 0):
         raise ModelError(f"{alone} is for models without moderators; fit the model without them")
     return found
+
+
+def fitted_model(given: object, what: str) -> Fit:
+    """What was given, when it is a fitted model.
+
+    Raises
+    ------
+    ModelError
+        Anything else; `what` names the method, as the subject of a sentence.
+    """
+    if not isinstance(given, Fit):
+        raise ModelError(
+            f"{what} needs a fitted model, not {shown(given) if np.isscalar(given) else type(given).__name__}: "
+            "call catharsis.fit first"
+        )
+    return given
 
 
 def sample_sizes(values: Sequence[float] | FloatArray | pd.Series | None, k: int, name: str = "ni") -> FloatArray:

@@ -19,6 +19,7 @@ import numpy as np
 from catharsis.assess.dispersion import Regression, weighted_regression
 from catharsis.assess.funnel_data import FunnelData, read_funnel, sample_sizes
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import group_labels
 from catharsis.likelihood.design import codes, refuse_collinear
 from catharsis.models.fit import fit
 from catharsis.models.multilevel import MultilevelFit
@@ -183,13 +184,14 @@ def egger(
         )
     refuse_collinear(matrix, terms)
     notes: list[str] = []
+    cluster = None if cluster is None else group_labels(cluster, data.k)
     if model == "lm" and cluster is None:
         if data.multilevel:
             raise ModelError('model="lm" treats effects as independent; give cluster=, or use model="rma"')
         found = weighted_regression(data.yi, data.vi, matrix, terms, data.level)
         return EggerTest(
             regression=found, predictor=predictor, model=model, method="", test="t", tau2=float("nan"), k=data.k, m=0,
-            level=data.level,
+            level=data.level, notes=found.notes,
         )  # fmt: skip
     if data.multilevel and model == "rma":
         regression, tau2, m = _dependent(data, matrix, terms, cluster, notes)
@@ -271,8 +273,6 @@ def _dependent(
     components = maximise(blocks, reml=data.method != "ML", given=data.fit.held_at)
     tau2 = float("nan") if blocks.structures else float(components.theta.sum())
     if cluster is not None:
-        if len(cluster) != data.k:
-            raise ModelError(f"cluster has {len(cluster)} labels for {data.k} effects")
         sandwich = robust(blocks, components.theta, terms, codes(cluster), "CR2", data.level)
         return _told(sandwich, data, notes), tau2, sandwich.m
     notes.append("effects are dependent: give cluster= for standard errors that survive a wrong working model")

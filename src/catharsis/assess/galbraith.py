@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catharsis.assess.funnel_data import fitted_model
 from catharsis.errors import ModelError
 from catharsis.models.deletion import is_univariate
 from catharsis.models.result import Fit
@@ -48,6 +49,7 @@ def radial(fit: Fit, center: bool = False) -> pd.DataFrame:
     """
     import pandas as pd
 
+    fit = fitted_model(fit, "a radial plot")
     if not is_univariate(fit):
         raise ModelError("a radial plot shows independent effects; this model ties some of them together")
     if fit.design.terms != ("intercept",):

@@ -8,14 +8,16 @@ come from `models.batch`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import factorial, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.assess.funnel_data import fitted_model
+from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.likelihood.arguments import whole_number
 from catharsis.models.batch import CHUNK, Fits, Problems, fit_problems
 from catharsis.models.deletion import held, problems_of
 from catharsis.models.result import Fit
@@ -137,6 +139,7 @@ def permutation_test(
     """
     import pandas as pd
 
+    fit = fitted_model(fit, "a permutation test")
     k = fit.nobs
     data = problems_of(fit, np.ones((1, k), dtype=bool), "permutation tests")
     if fit.df_resid < 1:
@@ -167,6 +170,11 @@ def _positions(fit: Fit, joint: Sequence[str] | None) -> list[int]:
     terms = list(fit.design.terms)
     if joint is None:
         return [i for i, term in enumerate(terms) if term != "intercept"] or [0]
+    if isinstance(joint, str) or not isinstance(joint, Iterable):
+        raise ModelError(f"joint is {shown(joint)}; give a list of terms: {', '.join(terms)}")
+    joint = list(joint)
+    if not joint:
+        raise ModelError(f"joint names no term; give at least one of: {', '.join(terms)}")
     for term in joint:
         if term not in terms:
             raise ModelError(f'"{term}" is not a term of this model: {did_you_mean(term, terms)}')
@@ -178,8 +186,7 @@ def _plan(
 ) -> tuple[_Plan, Problems]:
     """What to visit, and the data with the rows of X sorted so that equal ones are neighbours."""
     k = data.mask.shape[1]
-    if iterations < 1:
-        raise ModelError(f"iterations is {iterations}; at least one permutation must be visited")
+    iterations = whole_number(iterations, "iterations", "at least one permutation must be visited")
     signs = data.p == 1 and bool(np.ptp(data.X) == 0)
     counts = np.array([k], dtype=np.int64)
     if not signs:
@@ -196,7 +203,7 @@ def _plan(
         )
     if everything:
         return _Plan(signs, counts, total, None), data
-    if rng is None:
+    if not isinstance(rng, np.random.Generator):
         raise ModelError(
             f"{iterations} of {total:.3g} permutations would be drawn at random; "
             "give rng=numpy.random.default_rng(seed), or exact=True"

@@ -12,6 +12,7 @@ from catharsis.assess.dispersion import Regression, weighted_regression
 from catharsis.assess.funnel_data import read_funnel
 from catharsis.assess.funnel_regression import as_regression, predictor_values
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import group_labels, probability
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from catharsis.models.robust import FEW_DF
@@ -127,19 +128,20 @@ def pet_peese(
         raise ModelError("the effects are dependent: give cluster= for cluster-robust PET-PEESE")
     if (n1i is None) != (n2i is None):
         raise ModelError("give the sizes of both groups, n1i and n2i, or neither")
-    if not 0 < alpha < 1:
-        raise ModelError(f"alpha is {alpha}; it lies between 0 and 1")
+    alpha = probability(alpha, "alpha")
     if data.k < 3:
         raise ModelError(f"PET and PEESE need at least three effects; here k = {data.k}")
     column = predictor_values("sei" if n1i is None else "groups", data.vi, None, n1i, n2i)
     names = ("sei", "vi") if n1i is None else ("groups", "groups^2")
     notes: list[str] = []
+    cluster = None if cluster is None else group_labels(cluster, data.k)
     m = 0
     found = []
     for values, name in ((column, names[0]), (column**2, names[1])):
         X, terms = np.column_stack([np.ones(data.k), values]), ("intercept", name)
         if cluster is None:
             found.append(weighted_regression(data.yi, data.vi, X, terms, data.level))
+            notes.extend(f"{name}: {note}" for note in found[-1].notes)
             continue
         sandwich = fit(yi=data.yi, vi=data.vi, X=X, method="EE", test="z", level=data.level).robust(cluster)
         m = sandwich.m

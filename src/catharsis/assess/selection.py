@@ -23,7 +23,7 @@ from catharsis.assess.selection_likelihood import (
     profile_bounds,
     standard_errors,
 )
-from catharsis.assess.selection_setup import Setup, read_options, search, set_up, with_cut
+from catharsis.assess.selection_setup import Setup, lowest_deltas, read_options, search, set_up, with_cut
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
@@ -452,14 +452,15 @@ def _bounds_met(found: SelectionModel) -> list[str]:
     setup = found.setup
     values = found.delta[1:] if setup.reference else found.delta
     names = found.names[1:] if setup.reference else found.names
-    for name, value, fixed, top in zip(names, values, setup.fixed, setup.options.delta_max, strict=False):
+    bounds = zip(lowest_deltas(setup.options), setup.options.delta_max, strict=True)
+    for name, value, fixed, (least, top) in zip(names, values, setup.fixed, bounds, strict=False):
         if not np.isnan(fixed) or (found.type == "truncest" and name != "delta1"):
             continue
         label = f"the weight of {name}" if found.type == "stepfun" else name
         if value >= top * (1 - 1e-9):
             notes.append(f"{label} is estimated at its upper bound, {top:g}")
-        elif setup.options.delta_min is None and value == 0:
-            notes.append(f"{label} is estimated at its lower bound, 0")
+        elif value <= least:
+            notes.append(f"{label} is estimated at its lower bound, {least:g}")
     return notes
 
 
@@ -518,9 +519,11 @@ def profile_interval(found: SelectionModel, name: str, level: float) -> tuple[fl
     at = best.copy()
     at[:p] = setup.sign * found.beta / setup.unit
     options = setup.options
-    low = np.concatenate([np.full(p, -np.inf), [0.0], np.zeros(len(delta)) if options.delta_min is None
-                          else options.delta_min])  # fmt: skip
+    low = np.concatenate([np.full(p, -np.inf), [0.0], lowest_deltas(options)])
     high = np.concatenate([np.full(p + 1, np.inf), options.delta_max])
+    if setup.counts:  # a weight of effects that were seen is above 0
+        seen = p + 1 + np.flatnonzero(np.array(setup.counts[1:]) > 0)
+        low[seen] = np.maximum(low[seen], 1e-12)
     held = np.concatenate([np.zeros(p, bool), [found.method != "ML"], ~np.isnan(setup.fixed)])
     low[held], high[held] = at[held], at[held]
     se = [*found.se / setup.unit, found.tau2_se / setup.unit**2, *found.delta_se[int(setup.reference) :]][q]

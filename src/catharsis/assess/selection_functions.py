@@ -101,8 +101,8 @@ class StepWeights:
         """Log delta of the level in which each effect falls."""
         weight = np.concatenate([[1.0], delta])[self.seen]
         inside = self.seen[:, None] == np.arange(1, self.levels + 1)
-        with np.errstate(divide="ignore"):
-            first = np.where(inside, 1 / np.maximum(delta, 1e-300), 0.0)
+        with np.errstate(divide="ignore"):  # a weight of 0 where effects were seen: log w = -inf
+            first = np.where(inside, 1 / np.maximum(delta, 1e-150), 0.0)
             second = np.zeros((len(weight), self.levels, self.levels))
             second[:, range(self.levels), range(self.levels)] = -(first**2)
             return Terms(np.log(weight), first, second)

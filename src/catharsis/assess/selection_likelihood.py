@@ -23,6 +23,8 @@ BoolArray = NDArray[np.bool_]
 
 MAX_STEPS = 400
 DECREMENT = 1e-22  # squared Newton step, in standard errors, at which a maximum counts as reached
+MANY_STARTS = 600  # starts times effects that are affordable when the normaliser is an integral
+FAR = 20  # doublings of the first step after which a bound counts as infinite
 STALLED = 1e-8  # largest squared Newton step that rounding may leave behind
 
 
@@ -201,6 +203,9 @@ def highest(
     found: list[tuple[Point, bool]] = []
     if isinstance(data.weights, SmoothWeights):  # find the neighbourhoods with fewer nodes first
         coarse = replace(data, weights=data.weights.coarser())
+        # integrals cost time in proportion to k, and with many effects the surface is simple
+        ranked = sorted(starts, key=lambda start: f(np.clip(start, low, high), coarse).value)
+        starts = ranked[-max(3, MANY_STARTS // len(data.yi)) :]
         near = sorted((climb(partial(f, data=coarse), start, low, high) for start in starts), key=_height)
         starts = [point.at for point, _ in near if point.value > near[-1][0].value - 0.1][-2:]
     found = [climb(f, start, low, high) for start in starts]
@@ -234,7 +239,7 @@ def profile_bounds(
     def bound(direction: float, limit: float) -> float:
         memory.append(best.at)
         inside, reach = float(best.at[q]), step
-        for _ in range(60):
+        for _ in range(FAR):
             if inside == limit:
                 return limit
             outside = inside + direction * reach

@@ -26,7 +26,7 @@ PRECISIONS = ("sei", "vi", "ninv", "sqrtninv")
 PIECEWISE = ("stepfun", "trunc", "truncest")
 WITH_PRECISION = ("halfnorm", "negexp", "logistic", "power", "negexppow")
 TINY_P = 1e-5  # p is kept this far from 0 and 1 where w would be infinite or 0 there [@citkowicz2017]
-LOWEST = {"beta": 1e-5, "negexppow": 1e-3}  # lower bound of delta where 0 has no meaning; 0 for the others
+LOWEST = {"beta": (1e-5, 1e-5), "negexppow": (0.0, 1e-3)}  # lower bounds where a delta of 0 has no meaning
 FEW = 4  # effects in an interval below which its weight rests on next to nothing
 
 
@@ -200,10 +200,12 @@ def _fixed(type: str, delta: Sequence[float | None], many: int) -> FloatArray:
     if len(found) != many:
         raise ModelError(f"delta has {len(found)} values; the {type} model has {many}")
     values = found[:1] if type == "truncest" else found
-    lowest = LOWEST.get(type, 0.0)
+    lowest = np.array(LOWEST.get(type, np.zeros(len(values))))
     wrong = (values < 0) | ((values == 0) & (lowest > 0)) | np.isinf(values)
     if wrong.any():
-        raise ModelError(f"delta is {values[wrong][0]:g}; it must be finite and {'above' if lowest else 'at least'} 0")
+        raise ModelError(
+            f"delta is {values[wrong][0]:g}; it must be finite and {'above' if lowest[wrong][0] else 'at least'} 0"
+        )
     return found
 
 
@@ -319,7 +321,7 @@ def search(setup: Setup, beta: FloatArray, tau2: float, random: bool, fixed: Flo
     options = setup.options
     p, values = len(beta), setup.fixed if fixed is None else fixed
     J = len(values)
-    lowest = np.full(J, LOWEST.get(options.type, 0.0)) if options.delta_min is None else options.delta_min
+    lowest = lowest_deltas(options)
     logs = options.type in PIECEWISE
     constant = np.zeros(p + 1 + J)
     logarithmic = np.zeros(p + 1 + J, dtype=bool)
@@ -379,11 +381,24 @@ def _delta_starts(options: Options, free: int) -> list[FloatArray]:
         fall = np.arange(1.0, free + 1)
         return [np.zeros(free), np.asarray(-0.7 * fall), np.asarray(0.5 * fall)]
     if options.type == "beta":
-        return [np.array(place)[-free:] for place in ([1.0, 1.0], [0.8, 0.6], [1.5, 1.5], [0.5, 1.0])]
+        places = ([1.0, 1.0], [0.8, 0.6], [1.5, 1.5], [0.5, 1.0])
+        return [np.array(place)[:free] if np.isnan(_first(options)) else np.array(place)[-free:] for place in places]
     if options.type == "negexppow":
-        pairs = ([1.0, 1.0], [4.0, 0.5], [10.0, 4.0], [20.0, 0.1], [50.0, 50.0])
-        return [np.array(place)[:free] for place in pairs]
+        pairs = ([1.0, 1.0], [0.1, 1.0], [4.0, 0.5], [10.0, 4.0], [20.0, 0.1], [50.0, 50.0])
+        return [np.array(place)[:free] if np.isnan(_first(options)) else np.array(place)[-free:] for place in pairs]
     return [np.array([place]) for place in (1.0, 0.1, 5.0, 20.0)]
+
+
+def lowest_deltas(options: Options) -> FloatArray:
+    """Lower bounds of the deltas."""
+    if options.delta_min is not None:
+        return options.delta_min
+    return np.array(LOWEST.get(options.type, np.zeros(len(options.delta_max))), dtype=float)
+
+
+def _first(options: Options) -> float:
+    """The fixed value of the first delta, nan when it is estimated."""
+    return float("nan") if options.delta is None else float(options.delta[0])
 
 
 def with_cut(setup: Setup, cut: float, inclusive: bool) -> Setup:

@@ -12,6 +12,7 @@ from scipy.special import bdtr, bdtrc, gammaln, ndtr, ndtri, xlog1py, xlogy
 
 from catharsis.assess.funnel_data import read_funnel
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import finite_number, probability
 from catharsis.models.result import Fit
 from catharsis.numerics import FloatArray, chi2_upper, root
 
@@ -143,15 +144,15 @@ def excess_significance(
     """
     data = read_funnel(yi, vi, alone="the test of excess significance")
     _check(alternative, excess, test, alpha, limit_alpha)
-    if not np.isfinite(null):
-        raise ModelError(f"null is {null}; it must be a finite number")
+    null = finite_number(null, "null")
     y, s = data.yi - null, np.sqrt(data.vi)
     wi = 1 / data.vi
     if theta is None:
         theta = float(data.fit.beta[0]) if data.fit is not None else float(wi @ data.yi / wi.sum())
     if tau2 is None:
         tau2 = data.fit.tau2 if data.fit is not None else 0.0
-    if not (np.isfinite(theta) and np.isfinite(tau2) and tau2 >= 0):
+    theta, tau2 = finite_number(theta, "theta"), finite_number(tau2, "tau2")
+    if tau2 < 0:
         raise ModelError(f"theta = {theta} and tau2 = {tau2}: both must be finite and tau2 not negative")
     k = data.k
     notes = ["not a test of publication bias: it compares the number of significant studies with their power"]
@@ -198,8 +199,7 @@ def _check(alternative: str, excess: str, test: str | None, alpha: float, limit_
     if test not in (None, "chi2", "binom", "exact"):
         raise ModelError(f'there is no test "{test}": {did_you_mean(str(test), ["chi2", "binom", "exact"])}')
     for number, name in ((alpha, "alpha"), (limit_alpha, "limit_alpha")):
-        if not 0 < number < 1:
-            raise ModelError(f"{name} is {number}; it lies between 0 and 1")
+        probability(number, name)
 
 
 def _significant(z: FloatArray, alpha: float, alternative: str) -> NDArray[np.bool_]:

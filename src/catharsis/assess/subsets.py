@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catharsis.assess.funnel_data import fitted_model
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import whole_number
 from catharsis.models.batch import CHUNK, BoolArray, Fits, fit_problems, joined
 from catharsis.models.deletion import held, heterogeneity_shares, problems_of
 from catharsis.models.result import Fit
@@ -80,13 +82,14 @@ def gosh(fit: Fit, subsets: int | None = None, rng: np.random.Generator | None =
     """
     import pandas as pd
 
+    fit = fitted_model(fit, "a GOSH display")
     k, p = fit.nobs, fit.blocks.p
     possible = 2**k - 1
-    if subsets is not None and subsets < 1:
-        raise ModelError(f"subsets is {subsets}; at least one subset must be fitted")
+    if subsets is not None:
+        subsets = whole_number(subsets, "subsets", "at least one subset must be fitted")
     wanted = min(MANY if subsets is None else subsets, possible)
     exact = wanted == possible
-    if not exact and rng is None:
+    if not exact and not isinstance(rng, np.random.Generator):
         raise ModelError(
             f"{k} effects have 2^{k} - 1 subsets, of which {wanted} would be drawn at random; "
             "give rng=numpy.random.default_rng(seed), or subsets= to have more of them"

@@ -10,7 +10,8 @@ import numpy as np
 
 from catharsis.assess.funnel_data import read_funnel
 from catharsis.assess.funnel_regression import egger
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.likelihood.arguments import whole_number
 from catharsis.models.fit import fit
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
 from catharsis.models.result import Fit
@@ -135,10 +136,8 @@ def trim_and_fill(
         raise ModelError(f'side is "{side}"; studies are missing on the "left" or the "right"')
     if ties not in ("variance", "rows"):
         raise ModelError(f'ties is "{ties}": {did_you_mean(ties, ["variance", "rows"])}')
-    if limits is not None and not limits[0] < limits[1]:
-        raise ModelError(f"limits are {limits}; the lower must be below the upper")
-    if max_steps < 1:
-        raise ModelError(f"max_steps is {max_steps}; the search needs at least one step")
+    limits = None if limits is None else _bounds(limits)
+    max_steps = whole_number(max_steps, "max_steps", "the search needs at least one step")
     if data.k < 3:
         raise ModelError(f"trim and fill needs at least three effects; here k = {data.k}")
     observed = fit(yi=data.yi, vi=data.vi, method=data.method, test=data.test, level=data.level)
@@ -174,6 +173,17 @@ def trim_and_fill(
         k0=k0, se_k0=se, p_k0=0.5 ** (k0 + 1) if estimator == "R0" else float("nan"), side=side, estimator=estimator,
         filled_yi=filled, filled_vi=v[trimmed], mirrored=trimmed, fit=refit, observed=observed, notes=tuple(notes),
     )  # fmt: skip
+
+
+def _bounds(limits: tuple[float, float]) -> tuple[float, float]:
+    """Bounds of the scale, checked; infinite ones bound nothing."""
+    try:
+        low, high = (float(limit) for limit in limits)
+    except (TypeError, ValueError):
+        raise ModelError(f"limits are {shown(limits)}; give two numbers, the lower and the upper") from None
+    if not low < high:
+        raise ModelError(f"limits are {limits}; the lower must be below the upper")
+    return low, high
 
 
 def _settle(y: FloatArray, v: FloatArray, method: str, estimator: str, max_steps: int) -> tuple[float, int, float]:

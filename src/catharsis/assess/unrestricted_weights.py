@@ -154,9 +154,10 @@ def waap(
     everything = weighted_regression(data.yi, data.vi, X, ("intercept",), data.level)
     powered = np.sqrt(data.vi) <= abs(everything.beta[0]) / POWERED
     chosen = None
-    notes: tuple[str, ...] = ()
+    notes = everything.notes
     if powered.sum() >= 2:
         chosen = weighted_regression(data.yi[powered], data.vi[powered], X[powered], ("intercept",), data.level)
+        notes = tuple(dict.fromkeys((*notes, *chosen.notes)))
     else:
-        notes = (f"{int(powered.sum())} of {data.k} studies are adequately powered, so WAAP is replaced by UWLS",)
+        notes += (f"{int(powered.sum())} of {data.k} studies are adequately powered, so WAAP is replaced by UWLS",)
     return PoweredAverage(uwls=everything, waap=chosen, powered=powered, notes=notes)

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from scipy.special import bdtr, betaincinv
 
+from catharsis.likelihood.arguments import interval_level, whole_number
+
 
 @dataclass(frozen=True, slots=True)
 class SignTest:
@@ -58,6 +60,11 @@ def sign_test(positive: int, negative: int, none: int = 0, mixed: int = 0, level
     -------
     SignTest
 
+    Raises
+    ------
+    ModelError
+        Votes that are no whole numbers from 0 up, or a level outside (0, 1).
+
     References
     ----------
     [@bushman2009]
@@ -68,6 +75,11 @@ def sign_test(positive: int, negative: int, none: int = 0, mixed: int = 0, level
     >>> found.p, round(found.low, 3), round(found.high, 3)
     (1.0, 0.23, 0.77)
     """
+    level = interval_level(level)
+    positive, negative, none, mixed = (
+        whole_number(given, name, "votes are counted in whole numbers, from 0 up", fewest=0)
+        for given, name in ((positive, "positive"), (negative, "negative"), (none, "none"), (mixed, "mixed"))
+    )
     n = positive + negative
     if n == 0:
         return SignTest(positive, negative, none, mixed, float("nan"), float("nan"), float("nan"), float("nan"))

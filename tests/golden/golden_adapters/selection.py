@@ -167,7 +167,8 @@ def known_selmodel(case: Case, reasons: list[str]) -> str | None:
         if gain < 1e-4 and fields <= STANDARD_ERRORS | {"delta"}:
             return (
                 "an interval without effects: its weight runs to its bound and has no standard error; R stopped "
-                f"{gain:.0e} lower on the flat likelihood and inverts a Hessian that is rounding noise in that weight"
+                f"{gain:.0e} lower on the flat likelihood and inverts a Hessian that is rounding noise in that weight "
+                "(tests/assess/test_selection_models.py)"
             )
     return None
 
@@ -182,8 +183,8 @@ def integrals(case: Case, ours: SelectionModel, there: SelectionModel) -> str | 
         return None
     return (
         f"R's integrate() works to {INTEGRATE:.1e}: its log-likelihood is off by {r['ll'] - truth:.1e} at its own "
-        f"parameters, and its Hessian is differenced from it (with tight integrals R arrives at ours for halfnorm, negexp: "
-        f"tests/assess/test_selection_models.py); ours is {ours.llf - truth:.1e} above R's true value"
+        f"parameters, and its Hessian is differenced from it; with tight integrals R has ours for halfnorm and negexp "
+        f"(tests/assess/test_selection_models.py); ours is {ours.llf - truth:.1e} above R's true value"
     )
 
 
