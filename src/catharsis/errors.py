@@ -85,6 +85,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """
     if not known:
         return "there is nothing to choose from"
+    word = str(word)  # a caller may have passed a number or None
     close = get_close_matches(word, known, n=1, cutoff=0.6) if len(word) <= 80 else []
     if close:
         return f'did you mean "{close[0]}"?'

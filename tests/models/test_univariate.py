@@ -83,8 +83,9 @@ def test_an_effect_of_weight_zero_does_not_pull():
     model = fit(yi=YI, vi=VI, weights=[1, 1, 1, 1, 0], method="EE", test="z")
     assert model.beta[0] == pytest.approx(YI[:4].mean())
     assert model.se[0] == pytest.approx(np.sqrt(VI[:4].sum()) / 4)
-    with pytest.raises(ModelError, match=r"^shrunken effects are offered for inverse-variance weights: fit without"):
-        model.blup()
+    for call in (model.blup, model.ranef, lambda: model.robust(range(5)), lambda: model.compare(model)):
+        with pytest.raises(ModelError, match=r": fit without weights=$"):
+            call()
 
 
 # metafor 3.8, rma(yi, vi, mods, tau2=.03, method, test): beta, se, se of tau2, R2, log-likelihood, QM

@@ -124,8 +124,10 @@ def group_labels(
         raise ModelError(f"{name} has {len(labels)} labels for {k} effects")
     where = [str(i + 1) for i in range(k)] if rows is None else list(rows)
     for label, row in zip(labels, where, strict=True):
-        if not isinstance(label, Hashable):
-            raise ModelError(f"{name} of effect {row} is {shown(label)}; give one label for each effect, text or number")
+        try:
+            hash(label)
+        except TypeError:
+            raise ModelError(f"{name} of effect {row} is {shown(label)}; a label is a text or a number") from None
     absent = [row for label, row in zip(labels, where, strict=True) if is_missing(label)]
     if absent:
         some = ", ".join(absent[:NAMED]) + (", ..." if len(absent) > NAMED else "")

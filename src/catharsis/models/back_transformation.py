@@ -64,7 +64,10 @@ def readers_scale(
     if name.endswith((".int", ".mode")):
         given = {"tau2": model.tau2} | given
     p = model.blocks.p
-    rows = np.eye(p) if x is None else np.atleast_2d(np.asarray(x, dtype=float))
+    try:
+        rows = np.eye(p) if x is None else np.atleast_2d(np.asarray(x, dtype=float))
+    except (TypeError, ValueError):
+        raise ModelError("x holds something that is not a number; give one row of X for each setting") from None
     found = [model.predict(row) for row in rows]
     columns = {
         column: np.array([getattr(one, column) for one in found])

@@ -406,6 +406,10 @@ def _iterate(source: Source, start: FloatArray, step: Callable[[FloatArray, IntA
     for _ in range(MAX_STEPS):
         old = tau2[rows]
         new = np.maximum(old + step(old, rows), 0.0)
+        lost = ~np.isfinite(new)
+        if lost.any():  # rounding has eaten a trace; nan for the caller
+            tau2[rows[lost]] = np.nan
+            rows, old, new = rows[~lost], old[~lost], new[~lost]
         size = np.abs(new - old) / np.maximum(new, floor[rows])
         tau2[rows] = new
         moving = ~((size <= CONVERGED) | ((size <= STALLED) & (size > before[rows] / 2)))
@@ -443,7 +447,7 @@ def _maximum(source: Source, reml: bool) -> FloatArray:
         assert at.cubic is not None
         score = (at.quadratic - trace) / 2
         observed = at.cubic - trace2 / 2
-        scoring = score / (trace2 / 2)
+        scoring = np.divide(score, trace2 / 2, out=np.full_like(score, np.nan), where=trace2 > 0)
         size = np.abs(scoring) / np.maximum(tau2, floor[rows])
         near = (size < NEWTON) & (observed > trace2 / 8)
         return np.asarray(np.where(near, score / np.where(near, observed, 1.0), scoring))

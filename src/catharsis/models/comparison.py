@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.errors import ModelError
+from catharsis.errors import ModelError, shown
 from catharsis.numerics import chi2_upper
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ def likelihood_ratio(one: Fit, other: Fit) -> Comparison:
     >>> test.df, round(test.p, 3)
     (1, 0.031)
     """
+    from catharsis.models.result import Fit
+
+    for model in (one, other):
+        if not isinstance(model, Fit):
+            raise ModelError(f"a comparison needs two fitted models, not {shown(model)}: call catharsis.fit for both")
     small, large = sorted((one, other), key=lambda model: (model.parameters, model.blocks.p))
     _same_effects(small, large)
     notes: list[str] = []

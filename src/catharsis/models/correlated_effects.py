@@ -7,13 +7,14 @@ cluster-robust covariance: correlated effects share the mean sampling variance o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import finite_number, group_labels, interval_level
 from catharsis.likelihood.blocks import make_blocks
 from catharsis.likelihood.data import check_data, read_data
 from catharsis.likelihood.design import codes
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 
 Dependence = Literal["CORR", "HIER"]
 DEPENDENCE: tuple[Dependence, ...] = ("CORR", "HIER")
+
+SINGULAR = 1e-10  # share of its terms below which a difference is rounding
+APART = (
+    "the sampling variances differ so much that the moments say nothing about heterogeneity: "
+    "fit(..., random=...) and robust() can use them"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +48,15 @@ class WorkingVariances:
         Share of Q beyond its expectation without heterogeneity, in percent, for correlated effects; nan otherwise.
     weights : (k,) array
         The working weights.
+    notes : tuple of str
+        What every reader must be told.
     """
 
     tau2: float
     omega2: float
     I2: float
     weights: FloatArray
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +143,14 @@ def fit_robust(
     >>> model.summary().round(3).loc["intercept", ["estimate", "se", "df"]].tolist()
     [0.45, 0.144, 2.0]
     """
+    level = interval_level(level)
     given = read_data(formula, data, yi, vi, X, reference, levels)
     check_data(given, level)
     if dependence not in DEPENDENCE:
         raise ModelError(f'there is no kind of dependence "{dependence}": {did_you_mean(dependence, list(DEPENDENCE))}')
-    if not 0 <= rho <= 1:
+    if not 0 <= finite_number(rho, "rho") <= 1:
         raise ModelError(f"rho is {rho}; a correlation of sampling errors within studies lies between 0 and 1 here")
-    labels = _labels(cluster, data, len(given.yi))
+    labels = _labels(cluster, data, len(given.yi), given.labels)
     code = codes(labels)
     m, p = int(code.max()) + 1, given.design.X.shape[1]
     if m <= p:
@@ -151,28 +162,25 @@ def fit_robust(
     answer = robust(blocks, np.empty(0), given.design.terms, code, "CR2" if small else "CR1p", level)
     if not small:
         answer = answer.with_df(m - p)
-    notes = list(answer.notes)
+    notes = [*answer.notes, *found.notes]
     if found.tau2 == 0:
         notes.append("tau^2 is estimated at its boundary, zero")
     working = WorkingVariances(
-        tau2=found.tau2 * unit, omega2=found.omega2 * unit, I2=found.I2, weights=found.weights / unit
+        tau2=found.tau2 * unit, omega2=found.omega2 * unit, I2=found.I2, weights=found.weights / unit,
+        notes=found.notes,
     )
     return RobustFit(robust=answer, working=working, notes=tuple(notes))
 
 
-def _labels(cluster: str | Sequence[object], data: pd.DataFrame | None, k: int) -> list[object]:
+def _labels(
+    cluster: str | Sequence[object], data: pd.DataFrame | None, k: int, rows: Sequence[str]
+) -> list[Hashable]:
     if isinstance(cluster, str):
         if data is None or cluster not in data.columns:
             known = [] if data is None else [str(column) for column in data.columns]
             raise ModelError(f'the cluster "{cluster}" is not a column of the data: {did_you_mean(cluster, known)}')
         cluster = list(data[cluster])
-    labels = list(cluster)
-    if len(labels) != k:
-        raise ModelError(f"cluster has {len(labels)} labels for {k} effects")
-    absent = sum(label is None or label != label for label in labels)  # nan is the one value unequal to itself
-    if absent:
-        raise ModelError(f"cluster is missing for {absent} of {k} effects")
-    return labels
+    return group_labels(cluster, k, rows=rows)
 
 
 def _sums(values: FloatArray, code: IntArray) -> FloatArray:
@@ -202,6 +210,8 @@ def correlated(yi: FloatArray, vi: FloatArray, X: FloatArray, code: IntArray, rh
     within = float(np.einsum("ab,jba->", V, (w / size)[:, None, None] * (crossed - own)))
     spread = float(size @ w - np.einsum("ab,jba->", V, (w**2)[:, None, None] * crossed))
     expected = len(size) - between - rho * within  # of the residual sum of squares when tau^2 = 0
+    if spread <= SINGULAR * float(size @ w):
+        raise ModelError(APART)
     tau2 = max((start.rss - expected) / spread, 0.0)
     weights = (1 / (size * (mean + tau2)))[code]
     I2 = 100 * max(1 - expected / start.rss, 0.0) if start.rss > 0 else 0.0
@@ -234,6 +244,18 @@ def hierarchical(yi: FloatArray, vi: FloatArray, X: FloatArray, code: IntArray, 
     b1 = float(len(yi)) - 2 * float(np.trace(V @ XJWX1)) + float(np.trace(V @ XJX @ V @ WWXX))
     c1 = float(vi.sum()) - float(np.trace(V @ XJX))
     q1 = float(np.sum(_sums(e, code) ** 2))
-    omega2 = max((a2 * (q1 - c1) - a1 * (start.rss - c2)) / (b1 * a2 - b2 * a1), 0.0)
+    if a2 <= SINGULAR * float(w.sum()):
+        raise ModelError(APART)
+    apart = b1 * a2 - b2 * a1
+    notes: tuple[str, ...] = ()
+    if abs(apart) <= SINGULAR * (abs(b1 * a2) + abs(b2 * a1)):  # always so when every study has a single effect
+        omega2, notes = 0.0, (
+            "the studies do not tell apart heterogeneity within and between them (has each a single effect?): "
+            "omega^2 is set to 0",
+        )  # fmt: skip
+    else:
+        omega2 = max((a2 * (q1 - c1) - a1 * (start.rss - c2)) / apart, 0.0)
     tau2 = max((start.rss - c2) / a2 - omega2 * b2 / a2, 0.0)
-    return WorkingVariances(tau2=tau2, omega2=omega2, I2=float("nan"), weights=1 / (vi + tau2 + omega2))
+    return WorkingVariances(
+        tau2=tau2, omega2=omega2, I2=float("nan"), weights=1 / (vi + tau2 + omega2), notes=notes
+    )

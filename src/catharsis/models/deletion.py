@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import chdtr
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import group_labels
 from catharsis.likelihood.blocks import Blocks, Stack
 from catharsis.likelihood.design import codes
 from catharsis.likelihood.marginal import typical_variance
@@ -232,19 +233,34 @@ def _framed(fit: Fit, columns: dict[str, FloatArray], identified: BoolArray) -> 
     import pandas as pd
 
     frame = pd.DataFrame(columns, index=_index(fit))
-    frame.attrs["notes"] = deletion_notes([fit.labels[i] for i in np.flatnonzero(~identified)])
+    frame.attrs["notes"] = deletion_notes([fit.labels[i] for i in np.flatnonzero(~identified)]) + certainty_notes(
+        [fit.labels[i] for i in np.flatnonzero(identified & ~np.isfinite(frame.to_numpy()).all(axis=1))]
+    )
     return frame
+
+
+def certainty_notes(certain: Sequence[object]) -> tuple[str, ...]:
+    """What to tell about fits whose Knapp-Hartung standard error is zero; nothing when there are none."""
+    if not certain:
+        return ()
+    return (
+        f"{_some(certain)}: the effects fitted are identical, so the Knapp-Hartung standard error is zero and what is "
+        "measured in it is infinite or nan",
+    )
 
 
 def deletion_notes(missing: Sequence[object]) -> tuple[str, ...]:
     """What to tell about deletions after which the model cannot be fitted; nothing when there are none."""
     if not missing:
         return ()
-    some = ", ".join(map(str, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     return (
-        f"without {some} the remaining effects do not determine every coefficient (only it has a level of a moderator, "
+        f"without {_some(missing)} the remaining effects do not determine every coefficient (only it has a level of a moderator, "
         "or too few effects remain), so no fit is given",
     )
+
+
+def _some(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 # -- leave one out ------------------------------------------------------------------------------------------
@@ -262,6 +278,7 @@ def leave_one_out(fit: Fit, by: str | Sequence[object] | None = None) -> pd.Data
 
     if isinstance(fit, MultilevelFit):
         frame, missing = _multilevel_deletions(fit, group, names, index_name)
+        certain: list[str] = []
     elif by is None:
         found = deletions(fit, "deletions")
     else:
@@ -279,7 +296,8 @@ def leave_one_out(fit: Fit, by: str | Sequence[object] | None = None) -> pd.Data
     if not isinstance(fit, MultilevelFit):
         frame = summaries(found, fit, names, index_name)
         missing = [names[i] for i in np.flatnonzero(~found.identified)]
-    frame.attrs["notes"] = deletion_notes(missing)
+        certain = [f"without {names[i]}" for i in np.flatnonzero(found.identified & (found.scale == 0))]
+    frame.attrs["notes"] = deletion_notes(missing) + certainty_notes(certain)
     return frame
 
 
@@ -295,12 +313,7 @@ def _groups(fit: Fit, by: str | Sequence[object] | None) -> tuple[list[object], 
             )
         group = np.asarray(fit.codes[by], dtype=np.int64)
         return list(range(1, int(group.max()) + 2)), group, by
-    labels = list(by)
-    if len(labels) != fit.nobs:
-        raise ModelError(f"by has {len(labels)} labels for {fit.nobs} effects")
-    absent = sum(label is None or label != label for label in labels)  # nan is the one value unequal to itself
-    if absent:
-        raise ModelError(f"by is missing for {absent} of {fit.nobs} effects")
+    labels = group_labels(by, fit.nobs, "by", fit.labels)
     return list(dict.fromkeys(labels)), codes(labels), str(getattr(by, "name", None) or "group")
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.data import check_data, read_data
 from catharsis.likelihood.design import Design, design_matrix
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
@@ -116,11 +117,14 @@ class LocationScale:
 
     def conf_int(self, level: float | None = None) -> pd.DataFrame:
         """Confidence intervals of the average effect's coefficients, columns low and high."""
-        return _limits(self.beta, self.cov, self.df, level or self.level, self.design)
+        return _limits(self.beta, self.cov, self.df, self._level(level), self.design)
 
     def scale_conf_int(self, level: float | None = None) -> pd.DataFrame:
         """Confidence intervals of the heterogeneity's coefficients, columns low and high."""
-        return _limits(self.alpha, self.alpha_cov, self.alpha_df, level or self.level, self.scale_design)
+        return _limits(self.alpha, self.alpha_cov, self.alpha_df, self._level(level), self.scale_design)
+
+    def _level(self, level: float | None) -> float:
+        return self.level if level is None else interval_level(level)
 
     @property
     def nobs(self) -> int:
@@ -238,6 +242,7 @@ def fit_location_scale(
     >>> model.scale_params.round(2).to_dict()
     {'intercept': -2.9, 'x2': 1.34}
     """
+    level = interval_level(level)
     given = read_data(formula, data, yi, vi, X, reference, levels)
     check_data(given, level)
     if isinstance(scale, str):
@@ -268,7 +273,8 @@ def _estimate(
 ) -> LocationScale:
     k, p, q = len(yi), design.X.shape[1], scale.X.shape[1]
     unit = float(np.median(vi))
-    problem = _Problem(yi / np.sqrt(unit), vi / unit, design.X, scale.X, method == "REML", link == "log")
+    own = np.linalg.qr(design.X)[0]  # only the space of the moderators matters, and this basis has no ill units
+    problem = _Problem(yi / np.sqrt(unit), vi / unit, own, scale.X, method == "REML", link == "log")
     end, notes = _maximum(problem)
     here = problem.slope(end)
     alpha, alpha_cov = _unscaled(problem, end, here.hessian, unit)
@@ -401,17 +407,18 @@ def _climb(problem: _Problem, a: FloatArray) -> FloatArray:
         if _promise(here) < SETTLED or not np.isfinite(here.height):
             return _polished(problem, a, here)
         values, vectors = np.linalg.eigh(-here.hessian)
-        curved = np.maximum(np.abs(values), 1e-8 * np.abs(values).max()) + damping
+        plain = np.maximum(np.abs(values), 1e-8 * np.abs(values).max())
+        if plain.max() == 0 or damping > 1e12 * plain.max():
+            return a
+        curved = plain + damping
         step = vectors @ ((vectors.T @ here.gradient) / curved)
-        step *= min(1.0, 3.0 / float(np.linalg.norm(step)))  # never more than e^3 in one go, on the log scale
+        step *= 3.0 / max(3.0, float(np.linalg.norm(step)))  # never more than e^3 in one go, on the log scale
         trial = problem.height(a + step)
         if trial > here.height:
             a, damping = a + step, damping / 4
             here = problem.slope(a)
         else:
-            damping = max(4 * damping, 1e-3 * float(curved.max()))
-            if damping > 1e12 * float(curved.max()):
-                return a
+            damping = max(4 * damping, 1e-3 * float(plain.max()))
     return a
 
 

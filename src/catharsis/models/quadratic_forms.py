@@ -148,10 +148,11 @@ def _inversion(form: _Form, q: float, above: bool) -> float:
     while reach < 60 and np.abs(integrand(np.array([reach, 1.25 * reach]))).max() > NEGLIGIBLE * width / abs(crossing):
         reach *= 1.25
     step = reach / 16
-    total = float(integrand(np.zeros(1))[0]) / 2 + float(integrand(step * np.arange(1, 17)).sum())
+    total = float(integrand(np.zeros(1))[0]) / 2 + float(integrand(step * np.arange(1.0, 17.0)).sum())
     value = total * step
     for _ in range(HALVINGS):
-        total += float(integrand(step * (np.arange(round(reach / step)) + 0.5)).sum())
+        middles = np.arange(round(reach / step), dtype=np.float64) + 0.5
+        total += float(integrand(step * middles).sum())
         step /= 2
         before, value = value, total * step
         if abs(value - before) <= max(agreement * abs(value), ROUNDING * np.exp(min(-top, MOST))):

@@ -382,6 +382,10 @@ class Fit:
         """Likelihood-ratio test against a smaller or larger model; see `models.comparison.likelihood_ratio`."""
         from catharsis.models.comparison import likelihood_ratio
 
+        if self.weights is not None or other.weights is not None:
+            raise ModelError(
+                "with weights of the user's own the coefficients do not maximise the likelihood: fit without weights="
+            )
         return likelihood_ratio(self, other)
 
     def confint_heterogeneity(
@@ -696,6 +700,8 @@ class Fit:
         """Cluster-robust standard errors with Satterthwaite degrees of freedom; see `models.robust`."""
         from catharsis.models.robust import robust
 
+        if self.weights is not None:
+            raise ModelError("robust() is offered for inverse-variance weights: fit without weights=")
         if len(cluster) != self.nobs:
             raise ModelError(f"cluster has {len(cluster)} labels for {self.nobs} effects")
         absent = sum(label is None or label != label for label in cluster)  # nan is the one value unequal to itself

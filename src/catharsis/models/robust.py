@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import covariance, moments
 from catharsis.models.robust_wald import SINGULAR, robust_wald, wishart_df
@@ -94,7 +95,8 @@ class Robust:
 
     def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limits, (p,) each."""
-        reach = critical_value(level or self.level, self.df) * self.se
+        level = self.level if level is None else interval_level(level)
+        reach = critical_value(level, self.df) * self.se
         return self.beta - reach, self.beta + reach
 
     @property
