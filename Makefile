@@ -1,6 +1,7 @@
 # catharsis: `make report` runs the main job, `make test` the tests. Both set up what they need.
 
 ANALYSIS ?= crying
+GOLDEN   ?= tests/golden/data
 PYTHON   ?= $(shell command -v python3.11 || command -v python3)
 VENV     := .venv
 BIN      := $(VENV)/bin
@@ -52,8 +53,8 @@ types: $(VENV)/.dev ## Check types
 
 check: lint types test ## Everything to run before a commit
 
-golden: $(VENV)/.test ## Compare with the reference numbers in GOLDEN=dir
-	@$(BIN)/python -m pytest tests/golden -q $(if $(GOLDEN),--golden-dir $(GOLDEN) --golden-report golden-report.json)
+golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
+	@$(BIN)/python -m pytest tests/golden/test_golden.py -q --golden-dir $(GOLDEN) --golden-report golden-report.json
 
 wheel: $(VENV)/.dev ## Build the wheel
 	@$(BIN)/python -m build -q --wheel

@@ -7,7 +7,7 @@ which power of the unit it grows; `rows` marks numbers that come one for each ef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Subject:
     numbers: Callable[[Any], dict[str, Number]]
     fewest: int = 1  # effects it can answer for
     moderators: bool = False  # whether `call` takes X
+    ordered: bool = False  # whether its setting goes by the order of the rows
 
 
 def odd(values: Any, unit: int = 1, rows: bool = False) -> Number:
@@ -42,7 +43,9 @@ def odd(values: Any, unit: int = 1, rows: bool = False) -> Number:
 
 
 def limits(low: Any, high: Any, unit: int = 1, rows: bool = False) -> Number:
-    return Number(np.stack([np.asarray(low, dtype=float), np.asarray(high, dtype=float)], axis=-1), unit, "interval", rows)
+    return Number(
+        np.stack([np.asarray(low, dtype=float), np.asarray(high, dtype=float)], axis=-1), unit, "interval", rows
+    )
 
 
 def same(values: Any, unit: int = 0, rows: bool = False) -> Number:
@@ -74,14 +77,14 @@ def of_fit(found: Any) -> dict[str, Number]:
     return {
         "estimate": odd(found.beta), "se": same(found.se, 1), "statistic": odd(found.statistic, 0),
         "p": same(found.pvalues.to_numpy()), "limits": limits(low, high), "tau2": same(found.tau2, 2),
-        "I2": same(found.I2), "H2": same(found.H2), "QE": same([found.QE.statistic, found.QE.p]),
+        "I2": same(found.I2), "H2": same(found.H2), **({"QE": same([found.QE.statistic, found.QE.p])} if found.df_resid else {}),
         "QM": same([found.QM.statistic, found.QM.p]),
     }  # fmt: skip
 
 
 def of_univariate(found: Any) -> dict[str, Number]:
     at = found.predict()
-    return of_fit(found) | {"prediction": limits(at.pi_low, at.pi_high)}
+    return of_fit(found) | ({} if found.method == "EE" else {"prediction": limits(at.pi_low, at.pi_high)})
 
 
 def of_regression(found: Regression, units: tuple[int, ...] = (1,)) -> dict[str, Number]:
@@ -92,13 +95,18 @@ def of_regression(found: Regression, units: tuple[int, ...] = (1,)) -> dict[str,
             f"estimate {j}": odd(found.beta[j], unit), f"se {j}": same(found.se[j], unit),
             f"limits {j}": limits(low[j], high[j], unit),
         }  # fmt: skip
-    return answer | {"statistic": odd(found.statistic, 0), "df": same(found.df), "p": same(found.p), "phi": same(found.scale)}
+    return answer | {
+        "statistic": odd(found.statistic, 0),
+        "df": same(found.df),
+        "p": same(found.p),
+        "phi": same(found.scale),
+    }
 
 
 def of_egger(found: Any) -> dict[str, Number]:
     low, high = found.limit_interval
     return {
-        "statistic": odd(found.statistic, 0), "p": same(found.pvalue), "df": same(found.df), "limit": odd(found.limit),
+        "statistic": odd(found.statistic, 0), "p": same(found.pvalue), "df": same(1 / found.df), "limit": odd(found.limit),
         "limits": limits(low, high), "slope": odd(found.regression.beta[-1], 0), **(
             {} if found.model == "lm" or found.m else {"tau2": same(found.tau2, 2)}),
     }  # fmt: skip
@@ -193,13 +201,19 @@ def of_influence(frame: Any) -> dict[str, Number]:
     odds = {"rstudent": 0, "dffits": 0, "dfbetas[intercept]": 0}
     units = {"tau2_deleted": 2}
     return {
-        name: odd(frame[name], odds[name], True) if name in odds else same(frame[name].astype(float), units.get(name, 0), True)
+        name: odd(frame[name], odds[name], True)
+        if name in odds
+        else same(frame[name].astype(float), units.get(name, 0), True)
         for name in frame.columns
     }
 
 
 def of_residuals(frame: Any) -> dict[str, Number]:
-    return {"residual": odd(frame["residual"], rows=True), "se": same(frame["se"], 1, True), "z": odd(frame["z"], 0, True)}
+    return {
+        "residual": odd(frame["residual"], rows=True),
+        "se": same(frame["se"], 1, True),
+        "z": odd(frame["z"], 0, True),
+    }
 
 
 def of_baujat(frame: Any) -> dict[str, Number]:
@@ -299,7 +313,7 @@ def framed(yi: Any, vi: Any) -> pd.DataFrame:
     long = max(len(yi), len(vi))
     if len(yi) != len(vi):  # a frame cannot hold columns of unequal lengths: the shorter one ends in missing cells
         yi, vi = (list(column) + [None] * (long - len(column)) for column in (yi, vi))
-    return pd.DataFrame({"yi": yi, "vi": vi, "study": dependent_groups(long)})
+    return pd.DataFrame({"yi": yi, "vi": vi, "study": dependent_groups(long)}, index=range(1, long + 1))
 
 
 FITTED = [
@@ -322,16 +336,16 @@ SUBJECTS: dict[str, Subject] = {
     "fit_bayes": Subject(lambda yi, vi, X=None: ca.fit_bayes(yi=yi, vi=vi, X=X), of_posterior, moderators=True),
     "fit_location_scale log": Subject(
         lambda yi, vi, X=None: ca.fit_location_scale(yi=yi, vi=vi, X=X, scale=scale_columns(yi)), of_location_scale,
-        fewest=3, moderators=True),
+        fewest=3, moderators=True, ordered=True),
     "fit_location_scale ML": Subject(
         lambda yi, vi, X=None: ca.fit_location_scale(yi=yi, vi=vi, X=X, scale=scale_columns(yi), method="ML", test="t"),
-        of_location_scale, fewest=4, moderators=True),
+        of_location_scale, fewest=4, moderators=True, ordered=True),
     "fit_robust CORR": Subject(
         lambda yi, vi, X=None: fit_robust(yi=yi, vi=vi, X=X, cluster=dependent_groups(np.size(yi))), of_working,
-        fewest=3, moderators=True),
+        fewest=3, moderators=True, ordered=True),
     "fit_robust HIER": Subject(
         lambda yi, vi, X=None: fit_robust(yi=yi, vi=vi, X=X, cluster=dependent_groups(np.size(yi)), dependence="HIER"),
-        of_working, fewest=3, moderators=True),
+        of_working, fewest=3, moderators=True, ordered=True),
     # Fit's own questions
     "fit.compare": Subject(after(lambda m: m.compare(model(m.blocks.y, m.vi, m.blocks.X, method="EE")), method="ML"),
                            of_comparison, fewest=2, moderators=True),
@@ -340,7 +354,7 @@ SUBJECTS: dict[str, Subject] = {
     "fit.backtransform": Subject(after(lambda m: m.backtransform("MD")), of_backtransform, moderators=True),
     "fit.robust": Subject(after(lambda m: m.robust(range(m.nobs))), of_robust, fewest=2, moderators=True),
     "fit.robust CR1": Subject(after(lambda m: m.robust(dependent_groups(m.nobs), "CR1")), of_robust, fewest=3,
-                              moderators=True),
+                              moderators=True, ordered=True),
     "fit.influence": Subject(after(lambda m: m.influence()), of_influence, fewest=1),
     "fit.influence knha": Subject(after(lambda m: m.influence(), test="knha"), of_influence, fewest=1),
     "fit.leave_one_out": Subject(after(lambda m: m.leave_one_out()), lambda f: by_row(of_summary(f)), fewest=2),
@@ -362,7 +376,7 @@ SUBJECTS: dict[str, Subject] = {
     "egger": Subject(lambda yi, vi: ca.egger(yi, vi), of_egger, fewest=3),
     "egger lm": Subject(lambda yi, vi: ca.egger(yi, vi, model="lm"), of_egger, fewest=3),
     "egger EE": Subject(lambda yi, vi: ca.egger(yi, vi, method="EE"), of_egger, fewest=3),
-    "egger clusters": Subject(lambda yi, vi: ca.egger(yi, vi, cluster=dependent_groups(np.size(yi))), of_egger, fewest=5),
+    "egger clusters": Subject(lambda yi, vi: ca.egger(yi, vi, cluster=dependent_groups(np.size(yi))), of_egger, fewest=5, ordered=True),
     "rank_test": Subject(lambda yi, vi: ca.rank_test(yi, vi), of_rank_test, fewest=3),
     "trim_and_fill": Subject(lambda yi, vi: ca.trim_and_fill(yi, vi), of_trim_and_fill, fewest=3),
     "trim_and_fill R0": Subject(lambda yi, vi: ca.trim_and_fill(yi, vi, estimator="R0", method="EE"), of_trim_and_fill,
@@ -379,15 +393,16 @@ SUBJECTS: dict[str, Subject] = {
     "henmi_copas": Subject(lambda yi, vi: ca.henmi_copas(yi, vi), of_henmi_copas, fewest=2),
     "pet_peese": Subject(lambda yi, vi: ca.pet_peese(yi, vi), of_pet_peese, fewest=3),
     "pet_peese clusters": Subject(lambda yi, vi: ca.pet_peese(yi, vi, cluster=dependent_groups(np.size(yi))),
-                                  of_pet_peese, fewest=5),
+                                  of_pet_peese, fewest=5, ordered=True),
     "uwls": Subject(lambda yi, vi: ca.uwls(yi, vi), of_regression, fewest=2),
     "waap": Subject(lambda yi, vi: ca.waap(yi, vi), of_waap, fewest=2),
     **{f"limit_meta {adjust}": Subject(lambda yi, vi, a=adjust: ca.limit_meta(yi, vi, adjust=a), of_limit_meta, fewest=3)
        for adjust in ("beta0", "betalim", "mulim")},
-    "sampling_covariance": Subject(lambda yi, vi: ca.sampling_covariance(vi, dependent_groups(np.size(vi)), 0.5), of_blocks),
-    "aggregate": Subject(lambda yi, vi: ca.aggregate(framed(yi, vi), cluster="study", rho=0.5), of_aggregate),
+    "sampling_covariance": Subject(lambda yi, vi: ca.sampling_covariance(vi, dependent_groups(np.size(vi)), 0.5), of_blocks, ordered=True),
+    "aggregate": Subject(lambda yi, vi: ca.aggregate(framed(yi, vi), cluster="study", rho=0.5), of_aggregate, ordered=True),
 }  # fmt: skip
 
 
-def named(prefix: str) -> Iterator[str]:
-    return (name for name in SUBJECTS if name.split()[0] == prefix)
+def healthy(numbers: dict[str, Number]) -> list[str]:
+    """The names of the numbers that are not finite."""
+    return [name for name, it in numbers.items() if not np.isfinite(np.asarray(it.values, dtype=float)).all()]

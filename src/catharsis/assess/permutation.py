@@ -275,8 +275,9 @@ def _permuted(data: Problems, drawn: IntArray, signs: bool) -> Problems:
 def _shares(data: Problems, plan: _Plan, fit: Fit, joint: list[int]) -> tuple[FloatArray, int]:
     """Share of permutations at least as extreme as the data, (p + 1,), and how many had no fit."""
     observed = _statistics(data, fit, joint)[0]
-    bound = observed - TIE * np.maximum(observed, 1.0)
-    bound[np.isinf(observed)] = np.inf
+    finite = np.isfinite(observed)  # inf: a fit without any residual scatter
+    bound = observed.copy()
+    bound[finite] -= TIE * np.maximum(observed[finite], 1.0)
     extreme, lost = np.zeros(len(observed)), 0
     for drawn in plan.chunks(data.mask.shape[1]):
         values = _statistics(_permuted(data, drawn, plan.signs), fit, joint)

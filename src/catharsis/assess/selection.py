@@ -357,7 +357,7 @@ def _baseline(
     if isinstance(yi, Fit):
         if vi is not None or X is not None:
             raise ModelError("a fit brings its own variances and moderators: leave vi and X out")
-        if len(yi.blocks.factors) != 1 or any(stack.rows.shape[1] > 1 for stack in yi.blocks.stacks):
+        if len(yi.blocks.factors) != 1 or not yi.blocks.independent:
             raise ModelError("selection models here need independent effects; this fit has dependent ones")
         method = method or ("EE" if yi.method in ("EE", "FE") else "ML")
         terms, level = yi.design, yi.level

@@ -102,8 +102,8 @@ def excess_significance(
     Parameters
     ----------
     yi : Fit or (k,) array
-        A univariate model without moderators, whose estimate and tau^2 are used; or effects, whose equal-effects
-        average is used with tau^2 = 0.
+        A univariate model without moderators, whose estimate and tau^2 are used; or effects, whose average is
+        used with weights 1 / (vi + tau2), tau^2 being 0 unless given.
     vi : (k,) array, optional
         Sampling variances, with arrays.
     null : float
@@ -113,7 +113,7 @@ def excess_significance(
     alpha : float
         Level of the studies' tests.
     theta, tau2 : float, optional
-        True effect and heterogeneity, instead of the estimates.
+        True effect and heterogeneity, instead of the estimates (of arrays: of homogeneity).
     test : str, optional
         chi2 (Pearson), binom (all studies share the mean power) or exact (each its own power; the default up to
         2000 studies).
@@ -146,14 +146,15 @@ def excess_significance(
     _check(alternative, excess, test, alpha, limit_alpha)
     null = finite_number(null, "null")
     y, s = data.yi - null, np.sqrt(data.vi)
-    wi = 1 / data.vi
-    if theta is None:
-        theta = float(data.fit.beta[0]) if data.fit is not None else float(wi @ data.yi / wi.sum())
     if tau2 is None:
         tau2 = data.fit.tau2 if data.fit is not None else 0.0
-    theta, tau2 = finite_number(theta, "theta"), finite_number(tau2, "tau2")
+    tau2 = finite_number(tau2, "tau2")
     if tau2 < 0:
-        raise ModelError(f"theta = {theta} and tau2 = {tau2}: both must be finite and tau2 not negative")
+        raise ModelError(f"tau2 = {tau2}: it must not be negative")
+    if theta is None:
+        wi = 1 / (data.vi + tau2)
+        theta = float(data.fit.beta[0]) if data.fit is not None else float(wi @ data.yi / wi.sum())
+    theta = finite_number(theta, "theta")
     k = data.k
     notes = ["not a test of publication bias: it compares the number of significant studies with their power"]
     if test is None:

@@ -3,20 +3,24 @@
 A block is a set of effects that V or a random effect ties together; K_s has a one where two effects
 share level of factor s, G_t is the covariance of an `inner | outer` term (see `structures`). Blocks of one
 size are stacked, so that the cost is linear in the number of effects for bounded block sizes, and no k x k
-matrix exists.
+matrix exists. Nested random intercepts need no blocks: their likelihood has a closed form, whatever the size of a
+study (see `nested`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.nested import Nested, Shared, nest, together
 from catharsis.likelihood.structures import Pattern, Structure
 from catharsis.numerics import FloatArray, IntArray
+
+EQUAL = 16 * float(np.finfo(float).eps)  # difference of two correlations that is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,8 @@ class Blocks:
         Effects.
     X : (k, p) array
         Moderators.
-    stacks : tuple of Stack
-        Blocks by size.
+    ties : Nested or tuple of Stack
+        Their covariance: nested random intercepts in closed form, anything else in dense blocks by size.
     factors : tuple of str
         (s,) names of the parameters theta: the random factors (a variance each), then the parameters of
         the structures.
@@ -62,9 +66,43 @@ class Blocks:
 
     y: FloatArray
     X: FloatArray
-    stacks: tuple[Stack, ...]
+    ties: Nested | tuple[Stack, ...]
     factors: tuple[str, ...]
     structures: tuple[Structure, ...] = ()
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """Dense blocks by size; of nested random intercepts made at each call, at a cost of sum n_j^2."""
+        if not isinstance(self.ties, Nested):
+            return self.ties
+        found = []
+        for rows in self.ties.blocks():
+            K = [together(code[rows]) for code in self.ties.factors]
+            n = rows.shape[1]
+            found.append(Stack(rows, self.ties.V(rows), np.array(K).reshape(len(K), len(rows), n, n)))
+        return tuple(found)
+
+    @property
+    def rows(self) -> list[IntArray]:
+        """Effects that are tied together, (b, n) for every size n."""
+        if isinstance(self.ties, Nested):
+            return self.ties.blocks()
+        return [stack.rows for stack in self.ties]
+
+    @property
+    def independent(self) -> bool:
+        """Whether nothing ties two effects together."""
+        return all(rows.shape[1] == 1 for rows in self.rows)
+
+    @property
+    def variances(self) -> FloatArray:
+        """(k,) diagonal of V."""
+        if isinstance(self.ties, Nested):
+            return self.ties.variances
+        found = np.empty(self.k)
+        for stack in self.ties:
+            found[stack.rows] = np.diagonal(stack.V, axis1=1, axis2=2)
+        return found
 
     @property
     def k(self) -> int:
@@ -107,18 +145,67 @@ class Term:
     def pattern(self, rows: IntArray, first: int) -> Pattern:
         """The term within blocks of effects `rows` (b, n); `first` is its place in theta."""
         outer, inner = self.outer[rows], self.inner[rows]
-        together = (outer[:, :, None] == outer[:, None, :]).astype(float)
         distance = None
         if self.place is not None:
             place = self.place[rows]
             distance = np.sqrt(np.sum((place[:, :, None] - place[:, None, :]) ** 2, axis=3))
         slopes = None if self.slopes is None else self.slopes[rows]
-        return Pattern(self.structure, first, together, inner, distance, slopes)
+        return Pattern(self.structure, first, together(outer), inner, distance, slopes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConstantCorrelation(Sequence[tuple[IntArray, FloatArray]]):
+    """Sampling covariance under one correlation within clusters: a sequence of (rows, block), made when asked for.
+
+    Attributes
+    ----------
+    vi : (k,) array
+        Sampling variances.
+    cluster : (k,) array
+        Codes.
+    rho : float
+        Correlation within a cluster.
+    """
+
+    vi: FloatArray
+    cluster: IntArray
+    rho: float
+    order: IntArray
+    edges: IntArray
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    @overload
+    def __getitem__(self, at: int) -> tuple[IntArray, FloatArray]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[tuple[IntArray, FloatArray]]: ...
+    def __getitem__(self, at: int | slice) -> tuple[IntArray, FloatArray] | list[tuple[IntArray, FloatArray]]:
+        if isinstance(at, slice):
+            return [self[j] for j in range(*at.indices(len(self)))]
+        j = range(len(self))[at]
+        rows = self.order[self.edges[j] : self.edges[j + 1]]
+        root = np.sqrt(self.vi[rows])
+        block = self.rho * np.outer(root, root)
+        np.fill_diagonal(block, self.vi[rows])
+        return rows, block
+
+    def noise(self) -> FloatArray:
+        """(k,) part of the variances that each effect has alone."""
+        return np.where(self._alone(), self.vi, (1 - self.rho) * self.vi)
+
+    def shared(self) -> Shared:
+        """The rest."""
+        root = np.where(self._alone(), 0.0, np.sqrt(abs(self.rho) * self.vi))
+        return Shared(self.cluster, root, np.full(len(self.vi), 1.0 if self.rho >= 0 else -1.0))
+
+    def _alone(self) -> FloatArray:
+        return np.asarray(np.diff(self.edges)[self.cluster] == 1)
 
 
 def sampling_covariance(
     vi: Sequence[float] | FloatArray, cluster: Sequence[object], rho: float
-) -> list[tuple[IntArray, FloatArray]]:
+) -> Sequence[tuple[IntArray, FloatArray]]:
     """Sampling covariance of dependent effects under one constant correlation.
 
     Parameters
@@ -132,8 +219,9 @@ def sampling_covariance(
 
     Returns
     -------
-    list of (rows, block)
-        Positions (n_j,) and covariance (n_j, n_j) of each cluster: rho * sqrt(v_a v_b) off the diagonal.
+    sequence of (rows, block)
+        Positions (n_j,) and covariance (n_j, n_j) of each cluster: rho * sqrt(v_a v_b) off the diagonal. Blocks are
+        made when they are asked for: `fit` needs none of them for nested random intercepts.
 
     Raises
     ------
@@ -152,19 +240,26 @@ def sampling_covariance(
     """
     if not -1 < rho < 1:
         raise ModelError(f"rho is {rho}; a correlation within studies lies between -1 and 1")
+    seen: dict[object, int] = {}
+    code = np.array([seen.setdefault(label, len(seen)) for label in cluster], dtype=np.int64)
     vi = np.asarray(vi, dtype=float)
-    sei = np.sqrt(vi)
-    groups: dict[object, list[int]] = {}
-    for i, label in enumerate(cluster):
-        groups.setdefault(label, []).append(i)
-    found = []
-    for members in groups.values():
-        rows = np.array(members, dtype=np.int64)
-        block = rho * np.outer(sei[rows], sei[rows])
-        np.fill_diagonal(block, vi[rows])
-        if rho < -1 / max(len(rows) - 1, 1):
-            raise ModelError(f"rho = {rho} cannot hold between {len(rows)} effects of one cluster")
-        found.append((rows, block))
+    if len(code) != len(vi):
+        raise ModelError(f"there are {len(vi)} variances but clusters for {len(code)}: give one cluster per effect")
+    size = np.bincount(code, minlength=len(seen))
+    beyond = size[rho < -1 / np.maximum(size - 1, 1)]
+    if len(beyond):
+        raise ModelError(f"rho = {rho} cannot hold between {beyond[0]} effects of one cluster")
+    edges = np.concatenate([[0], np.cumsum(size)])
+    return ConstantCorrelation(vi, code, rho, np.argsort(code, kind="stable"), edges)
+
+
+def sampling_variances(covariance: Sequence[tuple[IntArray, FloatArray]], vi: FloatArray) -> FloatArray:
+    """The diagonal of a sampling covariance, (k,); `vi` (k,) where it has no block."""
+    if isinstance(covariance, ConstantCorrelation):
+        return covariance.vi.copy()
+    found = vi.copy()
+    for rows, block in covariance:
+        found[rows] = np.diag(block)
     return found
 
 
@@ -231,7 +326,7 @@ def make_blocks(
         Sampling variances; overridden by `covariance`.
     factors : sequence of (name, codes)
         Random intercepts: codes (k,) say which effects share a level.
-    covariance : list of (rows, block), optional
+    covariance : sequence of (rows, block), optional
         Sampling covariance as `sampling_covariance` returns it.
     terms : sequence of Term
         Random effects of `inner | outer` form.
@@ -242,18 +337,75 @@ def make_blocks(
     -------
     Blocks
     """
+    y, X = np.asarray(y, dtype=float), np.asarray(X, dtype=float)
     related = related or {}
+    names = [name for name, _ in factors] + [name for term in terms for name in term.structure.names]
+    ties: Nested | tuple[Stack, ...] | None = None
+    if not terms and not related:
+        ties = _nested(np.asarray(vi, dtype=float), [code for _, code in factors], covariance)
+    if ties is None:
+        ties = _stacks(len(y), vi, factors, covariance or (), terms, related)
+    return Blocks(y, X, ties, tuple(names), tuple(term.structure for term in terms))
+
+
+def _nested(
+    vi: FloatArray, codes: Sequence[IntArray], covariance: Sequence[tuple[IntArray, FloatArray]] | None
+) -> Nested | None:
+    """The closed form; None when the groupings are not nested, or V has more than one correlation in a block."""
+    if covariance is None:
+        return nest(vi, vi, codes)
+    if isinstance(covariance, ConstantCorrelation):
+        if len(covariance) == len(vi):
+            return nest(covariance.vi, covariance.vi, codes)
+        return nest(covariance.vi, covariance.noise(), codes, covariance.shared())
+    variances, noise = vi.copy(), vi.copy()
+    cluster, root, sign = np.arange(len(vi)), np.zeros(len(vi)), np.ones(len(vi))
+    for rows, block in covariance:
+        variances[rows] = noise[rows] = v = np.diagonal(block)
+        if len(rows) < 2:
+            continue
+        rho = _one_correlation(block)
+        if rho is None:
+            return None
+        cluster[rows], noise[rows], root[rows] = rows.min(), (1 - rho) * v, np.sqrt(abs(rho) * v)
+        sign[rows] = 1.0 if rho >= 0 else -1.0
+    tied = bool(np.any(cluster != np.arange(len(vi))))
+    return nest(variances, noise, codes, Shared(cluster, root, sign) if tied else None)
+
+
+def _one_correlation(block: FloatArray) -> float | None:
+    """The correlation between all effects of a block (n, n), if there is one."""
+    variances = np.diagonal(block)
+    if not np.all(variances > 0):
+        return None
+    root = np.sqrt(variances)
+    rho = float(block[1, 0] / (root[1] * root[0]))
+    expected = rho * root[:, None] * root
+    np.fill_diagonal(expected, variances)
+    size = root[:, None] * root
+    return rho if abs(rho) < 1 and np.all(np.abs(block - expected) <= EQUAL * size) else None
+
+
+def _stacks(
+    k: int,
+    vi: FloatArray,
+    factors: Sequence[tuple[str, IntArray]],
+    covariance: Sequence[tuple[IntArray, FloatArray]],
+    terms: Sequence[Term],
+    related: Mapping[str, FloatArray],
+) -> tuple[Stack, ...]:
+    """Dense blocks by size."""
     tying = [_families(code, related[name]) if name in related else code for name, code in factors]
     tying += [term.outer for term in terms]
-    members = _connected(len(y), tying, [rows for rows, _ in covariance or ()])
-    position = np.empty(len(y), dtype=np.int64)
+    members = _connected(k, tying, [rows for rows, _ in covariance])
+    position = np.empty(k, dtype=np.int64)
     for group in members:
         position[group] = np.arange(len(group))
-    home = np.empty(len(y), dtype=np.int64)
+    home = np.empty(k, dtype=np.int64)
     for j, group in enumerate(members):
         home[group] = j
     V = [np.diag(vi[group]) for group in members]
-    for rows, block in covariance or ():
+    for rows, block in covariance:
         V[home[rows[0]]][np.ix_(position[rows], position[rows])] = block
     stacks = []
     for size in sorted({len(group) for group in members}):
@@ -266,17 +418,13 @@ def make_blocks(
             patterns.append(term.pattern(rows, first))
             first += term.structure.parameters
         stacks.append(Stack(rows, np.array([V[j] for j in chosen]), K, tuple(patterns)))
-    names = [name for name, _ in factors] + [name for term in terms for name in term.structure.names]
-    return Blocks(
-        np.asarray(y, dtype=float), np.asarray(X, dtype=float), tuple(stacks), tuple(names),
-        tuple(term.structure for term in terms),
-    )  # fmt: skip
+    return tuple(stacks)
 
 
 def _shared(code: IntArray, related: FloatArray | None) -> FloatArray:
     """(b, n, n): one where two effects share a level, or the known correlation of their levels."""
     if related is None:
-        return np.asarray((code[:, :, None] == code[:, None, :]).astype(float))
+        return together(code)
     return np.asarray(related[code[:, :, None], code[:, None, :]])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
-from catharsis.likelihood.blocks import split_covariance
+from catharsis.likelihood.blocks import ConstantCorrelation, split_covariance
 from catharsis.likelihood.design import Design, codes, design_matrix, intercept_only, refuse_collinear
 from catharsis.numerics import FloatArray, IntArray
 
@@ -162,7 +162,7 @@ def random_factors(random: str | None, data: pd.DataFrame | None, k: int) -> lis
     return found
 
 
-def sampling_blocks(V: Any, k: int, labels: Sequence[str] | None = None) -> list[tuple[IntArray, FloatArray]]:
+def sampling_blocks(V: Any, k: int, labels: Sequence[str] | None = None) -> Sequence[tuple[IntArray, FloatArray]]:
     """Sampling covariance as blocks, each checked.
 
     Parameters
@@ -176,13 +176,15 @@ def sampling_blocks(V: Any, k: int, labels: Sequence[str] | None = None) -> list
 
     Returns
     -------
-    list of (rows, block)
+    sequence of (rows, block)
 
     Raises
     ------
     ModelError
         Wrong shape, rows twice, values that are not finite, not symmetric, or not positive semi-definite; names rows.
     """
+    if isinstance(V, ConstantCorrelation) and len(V.vi) == k and bool(np.all(np.isfinite(V.vi) & (V.vi > 0))):
+        return V  # positive definite by construction
     names = [str(i + 1) for i in range(k)] if labels is None else list(labels)
     found = _read_blocks(V, k)
     seen = np.zeros(k, dtype=bool)

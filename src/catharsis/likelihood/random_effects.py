@@ -245,9 +245,9 @@ def _term(written: str, kind: Kind, symbols: tuple[str, str], data: Any) -> tupl
     if kind in BY_PLACE:
         why = "its kind goes by distance"
         place = np.column_stack([_numbers(name, data, written, why) for name in names])
-        inner = codes([tuple(row) for row in place.tolist()])
-        rows = list(dict.fromkeys(tuple(row) for row in place.tolist()))
-        levels: tuple[str, ...] = tuple(", ".join(f"{x:g}" for x in row) for row in rows)
+        places, inner = np.unique(place, axis=0, return_inverse=True)
+        inner = inner.ravel()
+        levels: tuple[str, ...] = tuple(", ".join(f"{x:g}" for x in row) for row in places.tolist())
         reach = _typical_distance(place)
     else:
         if len(names) > 1:

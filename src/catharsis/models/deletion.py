@@ -18,6 +18,7 @@ from catharsis.likelihood.arguments import group_labels
 from catharsis.likelihood.blocks import Blocks, Stack
 from catharsis.likelihood.design import codes
 from catharsis.likelihood.marginal import typical_variance
+from catharsis.likelihood.nested import Nested
 from catharsis.models.batch import CHUNK, BoolArray, Fits, Problems, covariances, fit_problems, joined
 from catharsis.models.knapp_hartung import ROUNDING
 from catharsis.models.one_less import fits_without_one
@@ -35,7 +36,7 @@ RESIDUALS = ("response", "pearson", "standardized", "studentized", "conditional"
 
 def is_univariate(fit: Fit) -> bool:
     """Whether the effects of a fit are independent, with one variance of the true effects or none."""
-    return fit.blocks.factors == ("effect",) and all(stack.rows.shape[1] == 1 for stack in fit.blocks.stacks)
+    return fit.blocks.factors == ("effect",) and fit.blocks.independent
 
 
 def problems_of(fit: Fit, mask: BoolArray, what: str) -> Problems:
@@ -373,9 +374,11 @@ def heterogeneity_shares(found: Fits, p: int, method: str) -> tuple[FloatArray, 
 
 def subset_blocks(blocks: Blocks, keep: BoolArray) -> Blocks:
     """The same model on the effects that `keep` (k,) marks: smaller blocks, stacked anew by size."""
+    if isinstance(blocks.ties, Nested):
+        return replace(blocks, y=blocks.y[keep], X=blocks.X[keep], ties=blocks.ties.part(keep))
     position = np.cumsum(keep) - 1
     found: dict[int, list[Stack]] = {}
-    for stack in blocks.stacks:
+    for stack in blocks.ties:
         inside = keep[stack.rows]
         for kept in np.unique(inside, axis=0):
             at = np.flatnonzero(kept)
@@ -383,7 +386,7 @@ def subset_blocks(blocks: Blocks, keep: BoolArray) -> Blocks:
                 part = _part(stack, np.flatnonzero((inside == kept).all(axis=1)), at)
                 found.setdefault(len(at), []).append(replace(part, rows=position[part.rows]))
     stacks = tuple(stack for size in sorted(found) for stack in found[size])
-    return replace(blocks, y=blocks.y[keep], X=blocks.X[keep], stacks=stacks)
+    return replace(blocks, y=blocks.y[keep], X=blocks.X[keep], ties=stacks)
 
 
 def _part(stack: Stack, chosen: IntArray, at: IntArray) -> Stack:

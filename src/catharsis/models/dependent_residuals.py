@@ -10,7 +10,7 @@ import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.blocks import Blocks
-from catharsis.likelihood.marginal import covariance, moments
+from catharsis.likelihood.marginal import moments, weigh
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
@@ -58,17 +58,11 @@ def leverage(blocks: Blocks, theta: FloatArray) -> Leverage:
     """
     at = moments(blocks, theta)
     X = blocks.X @ at.inverse_root
-    marginal, hat, diagonal, row = (np.empty(blocks.k) for _ in range(4))
-    for stack in blocks.stacks:
-        M = covariance(stack, theta)
-        W = np.linalg.inv(M)
-        marginal[stack.rows] = np.diagonal(M, axis1=1, axis2=2)
-        diagonal[stack.rows] = np.diagonal(W, axis1=1, axis2=2)
-        row[stack.rows] = W.sum(axis=2)
-        hat[stack.rows] = np.sum(X[stack.rows] * (W @ X[stack.rows]), axis=2)
+    found = weigh(blocks, theta, np.column_stack([X, np.ones(blocks.k)]))
+    row = found.product[:, -1]
     return Leverage(
-        blocks.y - blocks.X @ at.beta(), marginal - np.sum(X**2, axis=1), marginal, hat,
-        100 * diagonal / diagonal.sum(), 100 * row / row.sum(),
+        blocks.y - blocks.X @ at.beta(), found.variance - np.sum(X**2, axis=1), found.variance,
+        np.sum(X * found.product[:, :-1], axis=1), 100 * found.diagonal / found.diagonal.sum(), 100 * row / row.sum(),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
-from catharsis.likelihood.blocks import make_blocks
+from catharsis.likelihood.blocks import make_blocks, sampling_variances
 from catharsis.likelihood.data import check_data, read_data, sampling_blocks
 from catharsis.likelihood.random_effects import random_effects
 from catharsis.models.knapp_hartung import TESTS, Test
@@ -118,8 +118,8 @@ def fit(
     given = read_data(formula, data, yi, vi, X, reference, levels)
     effects, variances, design, labels = given.yi, given.vi, given.design, given.labels
     tied = None if V is None else sampling_blocks(V, len(effects), labels)
-    for rows, block in tied or ():
-        variances[rows] = np.diag(block)
+    if tied is not None:
+        variances = sampling_variances(tied, variances)
     check_data(given, level)
     notes: list[str] = []
     held = {"sigma2": sigma2, "tau2": tau2, "rho": rho, "gamma2": gamma2, "phi": phi}

@@ -278,7 +278,7 @@ def _estimate(
     end, notes = _maximum(problem)
     here = problem.slope(end)
     alpha, alpha_cov = _unscaled(problem, end, here.hessian, unit)
-    tau2 = here.tau2 * unit
+    tau2 = np.maximum(here.tau2, 0.0) * unit  # rounding on the boundary of the identity link
     found = weighted(yi, 1 / (vi + tau2), design.X)
     factor = found.rss / (k - p) if test in ("knha", "adhoc") else 1.0
     factor = max(factor, 1.0) if test == "adhoc" else factor
@@ -437,34 +437,86 @@ def _polished(problem: _Problem, a: FloatArray, here: _Slope) -> FloatArray:
 
 def _constrained(problem: _Problem) -> tuple[FloatArray, list[str]]:
     """The identity link: maximise with tau_i^2 >= 0 at every effect."""
-    from scipy.optimize import LinearConstraint, minimize
-
-    T, _ = problem.rotation
-    rows = np.unique(T, axis=0)
-    limit = LinearConstraint(rows, 0.0, np.inf, keep_feasible=True)
-
-    def downhill(a: FloatArray) -> tuple[float, FloatArray]:
-        here = problem.slope(np.asarray(a))
-        return -here.height, -here.gradient
-
-    best = None
-    for start in _starts(problem):
-        inside = start if (rows @ start > 0).all() else _starts(problem)[0]
-        end = minimize(
-            downhill, inside, jac=True, hess=lambda a: -problem.slope(np.asarray(a)).hessian, method="trust-constr",
-            constraints=[limit], options={"gtol": 1e-10, "xtol": 1e-13, "maxiter": 3000},
-        )  # fmt: skip
-        if best is None or end.fun < best.fun:
-            best = end
-    assert best is not None
-    a = np.asarray(best.x)
-    smallest = float((rows @ a).min())
-    if smallest > INSIDE:
-        return _polished(problem, a, problem.slope(a)), []
+    rows = np.unique(problem.rotation[0], axis=0)
+    starts = [start for start in _starts(problem) if (rows @ start > 0).all()]
+    ends = [_walk(problem, rows, start) for start in (*starts, np.zeros(rows.shape[1]))]  # zero is always allowed
+    a = max(ends, key=problem.height)
+    if float((rows @ a).min()) > INSIDE:
+        return a, []
     return a, [
         "tau^2 is estimated at its boundary, zero, for some values of the scale moderators; the scale coefficients "
         "then have no standard errors (nan)"
     ]
+
+
+def _walk(problem: _Problem, rows: FloatArray, a: FloatArray) -> FloatArray:
+    """Newton's method inside rows @ a >= 0: each step maximises the damped quadratic model under the constraints."""
+    here, damping = problem.slope(a), 0.0
+    for _ in range(MAX_STEPS):
+        values, vectors = np.linalg.eigh(-here.hessian)
+        plain = np.maximum(np.abs(values), 1e-8 * np.abs(values).max())
+        if not 0 < plain.max() < np.inf or damping > 1e12 * plain.max():
+            break
+        curved = (vectors * (plain + damping)) @ vectors.T
+        step = _constrained_step(here.gradient, curved, rows, np.maximum(rows @ a, 0.0))
+        if float(here.gradient @ step - 0.5 * step @ curved @ step) < SETTLED and damping < plain.max():
+            break
+        trial = problem.height(a + step)
+        if trial > here.height:
+            a, damping = a + step, damping / 4
+            here = problem.slope(a)
+        else:
+            damping = max(4 * damping, 1e-3 * float(plain.max()))
+    return _polished_on_face(problem, rows, a)
+
+
+def _constrained_step(gradient: FloatArray, curved: FloatArray, rows: FloatArray, room: FloatArray) -> FloatArray:
+    """The step d that maximises gradient @ d - d @ curved @ d / 2 under rows @ d >= -room.
+
+    With curved = L L' and u = L' d - L^-1 gradient that is the shortest u under linear inequalities, hence a
+    non-negative least-squares problem (Lawson and Hanson 1974, Solving least squares problems, chapter 23).
+    """
+    from scipy.optimize import nnls
+
+    L = np.linalg.cholesky(curved)
+    free = np.linalg.solve(L, gradient)
+    G = np.linalg.solve(L, rows.T)
+    short = -room - G.T @ free  # what u must reach
+    if (short <= 0).all():
+        return np.linalg.solve(L.T, free)
+    size = np.maximum(np.linalg.norm(G, axis=0), np.finfo(float).tiny)  # constraints in units of u
+    E = np.vstack([G / size, short / size])
+    goal = np.zeros(len(E))
+    goal[-1] = 1.0
+    residual = E @ nnls(E, goal)[0] - goal
+    return np.linalg.solve(L.T, free - residual[:-1] / residual[-1])
+
+
+def _polished_on_face(problem: _Problem, rows: FloatArray, a: FloatArray) -> FloatArray:
+    """Newton steps along the constraints that bind, while the gradient shrinks."""
+    binding = rows[rows @ a <= INSIDE]
+    q = len(a)
+    if len(binding):
+        _, sizes, axes = np.linalg.svd(binding)
+        along = axes[int(np.sum(sizes > 1e-10 * sizes[0])) :].T
+        a = along @ (along.T @ a)  # exactly onto the face
+        if not (rows @ a >= -INSIDE).all():  # pragma: no cover - a face meets the others only at corners
+            return a
+    else:
+        along = np.eye(q)
+    here, size = problem.slope(a), np.inf
+    for _ in range(10 if along.shape[1] else 0):
+        inner = along.T @ here.hessian @ along
+        next_size = float(np.abs(along.T @ here.gradient).max())
+        if not next_size < size or np.linalg.eigvalsh(-inner)[0] <= 0:
+            break
+        size = next_size
+        trial = a - along @ np.linalg.solve(inner, along.T @ here.gradient)
+        there = problem.slope(trial)
+        if not float(np.abs(along.T @ there.gradient).max()) < size or (rows @ trial < -1e-12).any():
+            break
+        a, here = trial, there
+    return a
 
 
 def _unscaled(problem: _Problem, a: FloatArray, hessian: FloatArray, unit: float) -> tuple[FloatArray, FloatArray]:
@@ -473,9 +525,9 @@ def _unscaled(problem: _Problem, a: FloatArray, hessian: FloatArray, unit: float
     A direction in which the likelihood is level carries no information: the coefficients with a part in it are nan.
     """
     back = np.linalg.inv(problem.rotation[1])
-    if not problem.log and float(problem.variances(a).min()) <= INSIDE:
-        return back @ a * unit, np.full_like(hessian, np.nan)
     values, vectors = np.linalg.eigh(-hessian)
+    if not problem.log and (float(problem.variances(a).min()) <= INSIDE or values[0] <= 0):
+        return back @ a * unit, np.full_like(hessian, np.nan)
     level = values < LEVEL if problem.log else np.zeros(len(values), dtype=bool)
     spread = back @ (vectors[:, ~level] / np.sqrt(values[~level]))
     alpha, cov = back @ a, spread @ spread.T

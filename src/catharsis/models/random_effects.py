@@ -14,6 +14,7 @@ import numpy as np
 
 from catharsis.likelihood.blocks import Blocks, Stack
 from catharsis.likelihood.marginal import covariance, moments
+from catharsis.likelihood.nested import Nested, whitener
 from catharsis.likelihood.structures import SLOPES, SPATIAL, Pattern, level_covariance, term_covariance
 from catharsis.numerics import FloatArray, IntArray, critical_value
 
@@ -74,6 +75,13 @@ def _terms(
     blocks: Blocks, theta: FloatArray, groups: Mapping[str, IntArray], names: Mapping[str, tuple[str, ...]]
 ) -> list[tuple[str, list[str], FloatArray, FloatArray]]:
     """Name, labels, predictions and error variances of each term."""
+    if isinstance(blocks.ties, Nested):
+        predictions = _nested_predictions(blocks, blocks.ties, theta)
+        firsts = [_first(groups[name]) for name in blocks.factors]
+        return [
+            (name, list(names[name]), estimate[at], variance[at])
+            for name, at, (estimate, variance) in zip(blocks.factors, firsts, predictions, strict=True)
+        ]
     ties: list[tuple[str, list[str], IntArray, list[FloatArray], list[FloatArray]]] = []
     for s, name in enumerate(blocks.factors[: blocks.intercepts]):
         shares = [theta[s] * stack.K[s] for stack in blocks.stacks]
@@ -151,6 +159,21 @@ def _predict(
             estimate[stack.rows] = np.einsum("bij,bj->bi", T, Wr)
             known = np.einsum("bij,bij->bi", T @ W, T) - np.sum((T @ WX) ** 2, axis=2)
             variance[stack.rows] = prior[n] - known
+    return found
+
+
+def _nested_predictions(blocks: Blocks, nested: Nested, theta: FloatArray) -> list[tuple[FloatArray, FloatArray]]:
+    """The same for nested random intercepts, from sums over their levels."""
+    at, half = moments(blocks, theta), whitener(nested, theta)
+    columns = np.column_stack([blocks.X @ at.inverse_root, blocks.y - blocks.X @ at.beta()])
+    weighed = half.unwhiten(half.whiten(nested.sorted(columns)))
+    found = []
+    for factor, variance in enumerate(theta):
+        sums = half.sums(factor, weighed)
+        known = half.own(factor) - np.sum(sums[:-1] ** 2, axis=0)
+        both = half.spread(factor, np.stack([variance * sums[-1], variance - variance**2 * known]))
+        estimate, error = nested.unsorted(both).T
+        found.append((estimate, error))
     return found
 
 

@@ -23,7 +23,8 @@ import numpy as np
 from catharsis.errors import ModelError
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import Blocks
-from catharsis.likelihood.marginal import covariance, moments
+from catharsis.likelihood.marginal import covariance, moments, weigh
+from catharsis.likelihood.nested import Nested
 from catharsis.models.robust_wald import SINGULAR, robust_wald, wishart_df
 from catharsis.models.wald import Wald
 from catharsis.numerics import FloatArray, IntArray, critical_value, two_sided_p
@@ -254,11 +255,11 @@ def _adjusted(type: str, L: FloatArray, U: FloatArray) -> tuple[FloatArray, bool
 
 def _cut(blocks: Blocks, code: IntArray) -> tuple[int, int] | None:
     """Two effects of different clusters that the model ties together, if there are any."""
-    for stack in blocks.stacks:
-        apart = code[stack.rows] != code[stack.rows[:, :1]]
+    for rows in blocks.rows:
+        apart = code[rows] != code[rows[:, :1]]
         if apart.any():
             block = int(np.argmax(apart.any(axis=1)))
-            return int(stack.rows[block, 0]), int(stack.rows[block, int(np.argmax(apart[block]))])
+            return int(rows[block, 0]), int(rows[block, int(np.argmax(apart[block]))])
     return None
 
 
@@ -279,9 +280,7 @@ def _across(
     found = moments(blocks, theta)
     X, e = blocks.X @ found.inverse_root, blocks.y - blocks.X @ found.beta()
     scores = np.zeros((m, p))
-    for stack in blocks.stacks:
-        We = np.linalg.solve(covariance(stack, theta), e[stack.rows][:, :, None])
-        np.add.at(scores, code[stack.rows].ravel(), (X[stack.rows] * We).reshape(-1, p))
+    np.add.at(scores, code, X * weigh(blocks, theta, e[:, None]).product)
     scores = np.sqrt(_factor(type, m, blocks.k, p)) * scores @ found.inverse_root.T
     nothing = np.full((m, p, p), np.nan)
     return Robust(
@@ -300,16 +299,20 @@ def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tup
     place[order] = np.arange(blocks.k) - np.repeat(start, size)
     for n in np.unique(size):
         clusters = np.flatnonzero(size == n)
+        effects = order[start[clusters][:, None] + np.arange(n)]
+        if isinstance(blocks.ties, Nested):
+            yield clusters, effects, blocks.ties.covariance(effects, theta)
+            continue
         at = np.full(len(size), -1)
         at[clusters] = np.arange(len(clusters))
         Phi = np.zeros((len(clusters), n, n))
-        for stack in blocks.stacks:
+        for stack in blocks.ties:
             home = at[code[stack.rows[:, 0]]]
             here = home >= 0
             if here.any():
                 inside = place[stack.rows[here]]
                 Phi[home[here][:, None, None], inside[:, :, None], inside[:, None, :]] = covariance(stack, theta)[here]
-        yield clusters, order[start[clusters][:, None] + np.arange(n)], Phi
+        yield clusters, effects, Phi
 
 
 def _transposed(stack: FloatArray) -> FloatArray:

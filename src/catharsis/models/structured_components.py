@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catharsis.errors import ModelError
-from catharsis.likelihood.blocks import Blocks
-from catharsis.likelihood.marginal import Moments, log_likelihood, moments, slope
+from catharsis.likelihood.blocks import Blocks, Stack
+from catharsis.likelihood.marginal import Moments, covariance, log_likelihood, moments, slope
 from catharsis.likelihood.structures import SPATIAL, Coordinates, coordinates, free_coordinates
 from catharsis.numerics import FloatArray, symmetric
 
@@ -34,6 +34,7 @@ SADDLE = 1e-6  # curvature upwards that is more than rounding
 LIFT = 1e-2  # squared typical standard errors
 RIVAL = 0.5  # log-likelihood units: a start that has come this close to the best is followed to its end
 ELSEWHERE = 0.05  # relative difference of parameters beyond which two ends are different places
+SINGULAR = 1e-9  # eigenvalue, sampling variances = 1, that counts as zero
 SNAP = 1e-6  # standard deviation (typical standard error = 1) or distance of a correlation from its bound
 
 
@@ -127,7 +128,7 @@ def climb_structures(blocks: Blocks, given: FloatArray, reml: bool, start: Float
     Raises
     ------
     ModelError
-        When no start reaches a stationary point.
+        When no start reaches a stationary point, or the likelihood grows without bound because V is singular.
     """
     first = blocks.intercepts
     parts = []
@@ -137,7 +138,14 @@ def climb_structures(blocks: Blocks, given: FloatArray, reml: bool, start: Float
     space = Space(blocks, given, tuple(parts), reml)
     places = starts(blocks) if start is None else [_lifted(blocks, start)]
     begun = [_approach(space, theta) for theta in places]
-    near = sorted((here for here in begun if here is not None), key=lambda here: -here.height)
+    tied = [stack for stack in blocks.stacks if _singular(stack, stack.V).any()]
+    near = [here for here in begun if here is not None and not _runs_away(tied, here.theta)]
+    near.sort(key=lambda here: -here.height)
+    if not near and tied:
+        raise ModelError(
+            f"the likelihood grows without bound as the random effects vanish: V of {_rows(tied)} is singular (effects "
+            "correlated perfectly); leave one of them out, or hold the variances (tau2=, sigma2=)"
+        )
     if not near:
         raise ModelError("the parameters given for the random effects leave no positive definite covariance")
     best = max((_finish(space, here) for here in _different(near)), key=lambda peak: peak.height)
@@ -149,6 +157,24 @@ def climb_structures(blocks: Blocks, given: FloatArray, reml: bool, start: Float
             'use a simpler structure (struct="CS" or "ID") or fewer random effects'
         )
     return best
+
+
+def _singular(stack: Stack, M: FloatArray) -> BoolArray:
+    """Which blocks (b,) of a covariance are singular, on the scale of the sampling variances."""
+    variances = np.diagonal(stack.V, axis1=1, axis2=2)
+    root = np.sqrt(np.where(variances > 0, variances, 1.0))
+    return np.asarray(np.linalg.eigvalsh(M / root[:, :, None] / root[:, None, :])[:, 0] < SINGULAR)
+
+
+def _runs_away(tied: list[Stack], theta: FloatArray) -> bool:
+    """Whether a climb ended where M has become singular with V: the likelihood has no maximum there."""
+    return any(bool(_singular(stack, covariance(stack, theta)).any()) for stack in tied)
+
+
+def _rows(tied: list[Stack]) -> str:
+    """The first effects whose V is singular."""
+    rows = tied[0].rows[int(np.argmax(_singular(tied[0], tied[0].V)))]
+    return "effects " + ", ".join(str(row + 1) for row in rows)
 
 
 def starts(blocks: Blocks) -> list[FloatArray]:
@@ -200,9 +226,12 @@ def _score(space: Space, here: _Here) -> tuple[FloatArray, FloatArray]:
 
 
 def _approach(space: Space, theta: FloatArray) -> _Here | None:
-    """Near a maximum, by scoring; None when nothing can be evaluated at the start."""
+    """Near a maximum, by scoring; None when nothing can be evaluated at the start, or M turns singular on the way."""
     here = _evaluate(space, space.point(theta))
-    return here and _scoring(space, here, space.lower(), space.free(), space.angles())
+    try:
+        return here and _scoring(space, here, space.lower(), space.free(), space.angles())
+    except np.linalg.LinAlgError:  # V is singular, and its random effects vanish
+        return None
 
 
 def _different(near: list[_Here]) -> list[_Here]:

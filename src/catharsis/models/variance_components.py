@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import Moments, Slope, log_likelihood, moments, slope
+from catharsis.likelihood.nested import Nested
 from catharsis.models.structured_components import climb_structures
 from catharsis.numerics import FloatArray
 
@@ -92,9 +93,8 @@ def maximise(
 
 def typical_unit(blocks: Blocks) -> float:
     """The median sampling variance, by which problems are scaled; the largest when most are zero, 1 when all are."""
-    diagonal = np.concatenate([np.diagonal(stack.V, axis1=1, axis2=2).ravel() for stack in blocks.stacks])
-    typical = float(np.median(diagonal))
-    return typical if typical > 0 else float(np.max(diagonal, initial=0.0)) or 1.0
+    typical = float(np.median(blocks.variances))
+    return typical if typical > 0 else float(np.max(blocks.variances, initial=0.0)) or 1.0
 
 
 def _units(blocks: Blocks, unit: float) -> FloatArray:
@@ -124,8 +124,9 @@ def _starts(blocks: Blocks, held: FloatArray, start: FloatArray | None, units: F
 
 def _rescaled(blocks: Blocks, unit: float) -> Blocks:
     """The same model in units of the typical standard error, so that no tolerance depends on the unit."""
-    stacks = tuple(replace(stack, V=stack.V / unit) for stack in blocks.stacks)
-    return replace(blocks, y=blocks.y / np.sqrt(unit), stacks=stacks)
+    ties = blocks.ties
+    scaled = ties.scaled(unit) if isinstance(ties, Nested) else tuple(replace(s, V=s.V / unit) for s in ties)
+    return replace(blocks, y=blocks.y / np.sqrt(unit), ties=scaled)
 
 
 def _climb(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> tuple[FloatArray, float]:

@@ -9,8 +9,18 @@ import numpy as np
 
 from catharsis.models.fit import fit
 from catharsis.models.location_scale import fit_location_scale
-from golden_adapters.case import Case, Family
-from golden_adapters.univariate import fitted
+from catharsis.models.result import Fit
+from golden_adapters import univariate
+from golden_adapters.case import Case, Family, NotSupported
+from golden_adapters.univariate import level_of
+
+OF_THE_TEST = frozenset({"X", "rhs", "btt", "note", "digits"})  # arguments of anova and vif; the others are the model's
+
+
+def fitted(case: Case) -> Fit:
+    """The model that is tested."""
+    args = {name: value for name, value in case.args.items() if name not in OF_THE_TEST}
+    return univariate.fitted(replace(case, entry={**case.entry, "args": args}))
 
 
 def answer_wald(case: Case) -> dict[str, Any]:
@@ -38,14 +48,17 @@ def answer_ratio(case: Case) -> dict[str, Any]:
 
 
 def answer_vif(case: Case) -> dict[str, Any]:
-    return {"vif": fitted(case, test=case.args.get("test", "z")).vif()["vif"].to_numpy()}
+    return {"vif": fitted(case).vif()["vif"].to_numpy()}
 
 
 def answer_scale(case: Case) -> dict[str, Any]:
     args = case.args
+    others = set(args) - {"fn", "method", "test", "link", "level", "digits"}
+    if others:
+        raise NotSupported(f"location_scale: arguments {', '.join(sorted(others))}")
     model = fit_location_scale(
-        yi=case.yi, vi=case.vi, X=case.X, scale=np.array(case.inputs["Z"], dtype=float), link=args["link"],
-        method=args["method"], test=args["test"],
+        yi=case.yi, vi=case.vi, X=case.X, scale=np.array(case.inputs["Z"], dtype=float), link=args.get("link", "log"),
+        method=args.get("method", "REML"), test=args.get("test", "z"), level=level_of(args),
     )  # fmt: skip
     limits = model.scale_conf_int()
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,17 +17,25 @@ from golden_adapters.case import OTHER_V, Case, Family, NotSupported
 from golden_adapters.univariate import better_likelihood, coefficients, scale
 
 ABOUT_R = frozenset({"ll_gap_between_optimizers", "dev_ML"})
+WORD = re.compile(r"[A-Za-z_.][\w.]*")
 HELD = ("sigma2", "tau2", "rho", "gamma2", "phi")
 
 
 def rows(case: Case) -> np.ndarray:
-    """The rows that R uses: those with an effect, a variance and covariances with the others of them."""
+    """The rows that R uses: those with an effect, a variance, moderators and covariances with the others of them."""
     numbers = case.frame[["yi", "vi"]].apply(pd.to_numeric, errors="coerce")
-    chosen = np.flatnonzero(np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1))
+    moderators = case.frame[[name for name in WORD.findall(_formula(case)) if name in case.frame]]
+    present = np.isfinite(numbers.to_numpy(dtype=float)).all(axis=1) & moderators.notna().to_numpy().all(axis=1)
+    chosen = np.flatnonzero(present)
     if case.inputs.get("V") is None or len(case.inputs["V"]) != len(case.frame):
         return chosen
     known = np.isfinite(np.array(case.inputs["V"], dtype=float)[np.ix_(chosen, chosen)]).all(axis=1)
     return chosen[known]
+
+
+def _formula(case: Case) -> str:
+    """R's moderators in formulaic's words."""
+    return re.sub(r"\bfactor\(", "C(", case.args.get("mods") or "~1").replace("^", "**")
 
 
 def frame_of(case: Case) -> pd.DataFrame:
@@ -66,10 +75,9 @@ def fitted(case: Case) -> MultilevelFit:
     if method in ("EE", "FE", "CE"):  # R leaves the random effects out
         random, method, held = [], "REML", {}
         V = np.diag(frame["vi"].to_numpy(dtype=float)) if V is None else V
-    mods = args.get("mods") or "~1"
     struct = args.get("struct") if structured(case) and random else None
     model = fit(
-        "yi " + mods, frame, V=V, random=random or None, struct=struct, method=method,
+        "yi " + _formula(case), frame, V=V, random=random or None, struct=struct, method=method,
         test="t" if dfs == "contain" else args.get("test", "z"), df="contain" if dfs == "contain" else "residual",
         level=args.get("level", 95) / 100, **held,
     )  # fmt: skip
