@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from catharsis.effects.measures import effect_size
 from catharsis.errors import ModelError
 from catharsis.models.fit import fit
 
@@ -54,3 +55,10 @@ def test_mistakes():
         model.backtransform("RRR")
     with pytest.raises(ModelError, match="needs n"):
         model.backtransform("PFT")
+
+
+def test_the_measure_is_remembered():
+    counts = pd.DataFrame({"ai": [4, 6, 3], "n1i": [120, 300, 230], "ci": [11, 29, 11], "n2i": [140, 303, 220]})
+    model = fit("yi ~ 1", effect_size("RR", data=counts), test="z")
+    assert model.measure == "RR"
+    assert model.backtransform().loc["intercept", "estimate"] == pytest.approx(np.exp(model.beta[0]))

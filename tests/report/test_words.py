@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 from workshop import ANALYSIS, Outcome, bib, made, study, words
 
 from catharsis.effects.measures import MEASURES
-from catharsis.report import prose
+from catharsis.models.heterogeneity import ESTIMATORS
+from catharsis.models.knapp_hartung import TESTS
+from catharsis.plan import spec
+from catharsis.report import methods, prose
 from catharsis.report.numbers import bracket, capital, count, interval, listing, number, p_value
 from catharsis.report.tables import harmless, to_csv
 
@@ -315,3 +319,9 @@ def test_repeated_samples_get_three_levels_and_containment(tmp_path):
     assert synthesis["robust"]["clusters"] == 6
     assert "t(5) = " in found.words("nap")
     assert "samples give several effects" in found.words("nap")
+
+
+def test_every_method_and_test_has_words_and_sources():
+    assert set(spec.METHODS) == set(ESTIMATORS) == set(prose.METHODS) == set(methods.METHOD_SOURCES)
+    assert set(TESTS) == set(prose.TESTS) == set(methods.TEST_SOURCES) == set(methods.TEST_WORDS)
+    assert set(get_args(spec.TestName)) == set(TESTS)

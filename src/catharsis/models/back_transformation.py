@@ -31,7 +31,8 @@ def readers_scale(
     model : Fit
         The fitted model.
     measure : str, optional
-        metafor's code of the effects ("RR", "ZCOR", "PLO", ...), which names the transformation.
+        metafor's code of the effects ("RR", "ZCOR", "PLO", ...), which names the transformation; known without being
+        told when the data came from `catharsis.effect_size`.
     transformation : str, optional
         A name of `catharsis.transform` instead, e.g. "ilogit.int".
     x : (r, p) array, optional
@@ -60,7 +61,7 @@ def readers_scale(
     """
     import pandas as pd
 
-    name = transformation or _named(measure)
+    name = transformation or _named(measure or model.measure)
     if name.endswith((".int", ".mode")):
         given = {"tau2": model.tau2} | given
     p = model.blocks.p

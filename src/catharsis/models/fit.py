@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -121,16 +122,18 @@ def fit(
     if tied is not None:
         variances = sampling_variances(tied, variances)
     check_data(given, level)
+    measure = None if data is None else data.attrs.get("measure")
     notes: list[str] = []
     held = {"sigma2": sigma2, "tau2": tau2, "rho": rho, "gamma2": gamma2, "phi": phi}
     if random is None and tied is None:
         others = [value for name, value in held.items() if name != "tau2"]
         if struct is not None or R is not None or any(value is not None for value in others):
             raise ModelError("struct=, R= and held variances belong to models with random=; this one has none")
-        return fit_univariate(
+        model = fit_univariate(
             effects, variances, design, labels, method, _test(test or "knha"), level, notes,
             _weights(weights, data, labels), _one_number(tau2),
         )  # fmt: skip
+        return replace(model, measure=measure)
     if weights is not None:
         raise ModelError("weights= belongs to univariate models; with random= or V= leave it out")
     if test in ("knha", "adhoc", "kr"):
@@ -148,7 +151,9 @@ def fit(
         effects, design.X, variances, [] if found is None else found.factors, tied,
         () if found is None else found.terms, {} if found is None else found.related,
     )  # fmt: skip
-    return fit_multilevel(blocks, variances, design, labels, method, _test(test or "z"), level, notes, found, df)
+    test = _test(test or "z")
+    multilevel = fit_multilevel(blocks, variances, design, labels, method, test, level, notes, found, df)
+    return replace(multilevel, measure=measure)
 
 
 def _weights(weights: Any, data: pd.DataFrame | None, labels: Sequence[str]) -> FloatArray | None:

@@ -70,6 +70,8 @@ class Fit:
         Whether tau^2 was given rather than estimated (univariate models).
     adjusted : KenwardRoger, optional
         Covariance and degrees of freedom by Kenward-Roger, when that is the test.
+    measure : str, optional
+        metafor's code of the effects, when the data came from `effect_size`.
     """
 
     beta: FloatArray
@@ -92,6 +94,7 @@ class Fit:
     weights: FloatArray | None = field(default=None, repr=False)
     held: bool = False
     adjusted: KenwardRoger | None = field(default=None, repr=False)
+    measure: str | None = None
 
     # -- statsmodels' names ---------------------------------------------------------------------
     @property

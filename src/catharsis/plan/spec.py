@@ -19,17 +19,20 @@ from catharsis.studies.yaml_source import YamlSource, read_yaml
 Role = Literal["headline", "moderator", "secondary", "analogue", "context"]
 
 
+# estimators of tau^2 that need no weights, as `models.heterogeneity` has them; a check loads no numpy
+METHODS = ("EE", "FE", "DL", "HE", "HS", "HSk", "SJ", "PM", "PMM", "EB", "ML", "REML")
+
+
 def _method(text: str) -> str:
-    known = ("EE", "FE", "DL", "HE", "PM", "ML", "REML")
-    if text not in known:
+    if text not in METHODS:
         raise PydanticCustomError(
-            "method", '"{text}" is not a method', {"text": text, "fix": "use " + ", ".join(known)}
+            "method", '"{text}" is not a method', {"text": text, "fix": "use " + ", ".join(METHODS)}
         )
     return text
 
 
 Method = Annotated[Text, AfterValidator(_method)]
-TestName = Literal["z", "t", "knha", "adhoc"]
+TestName = Literal["z", "t", "knha", "adhoc", "kr"]
 
 
 class Says(Strict):

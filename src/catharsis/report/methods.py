@@ -16,14 +16,26 @@ METHOD_SOURCES = {
     "ML": ("hardy1996",),
     "DL": ("dersimonian1986",),
     "HE": ("hedges1983",),
+    "HS": ("hunter1990",),
+    "HSk": ("hunter1990",),
+    "SJ": ("sidik2005",),
     "PM": ("paule1982",),
+    "PMM": ("paule1982", "viechtbauer2021"),
+    "EB": ("morris1983",),
     "EE": (),
     "FE": (),
 }
-TEST_SOURCES = {"knha": ("knapp2003", "sidik2002"), "adhoc": ("roever2015", "knapp2003"), "z": (), "t": ()}
+TEST_SOURCES = {
+    "knha": ("knapp2003", "sidik2002"),
+    "adhoc": ("roever2015", "knapp2003"),
+    "kr": ("kenward1997", "partlett2017"),
+    "z": (),
+    "t": (),
+}
 TEST_WORDS = {
     "knha": "the Knapp-Hartung adjustment",
     "adhoc": "the Knapp-Hartung adjustment truncated at 1",
+    "kr": "the Kenward-Roger approximation",
     "z": "normal quantiles",
     "t": "t quantiles",
 }

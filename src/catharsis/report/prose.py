@@ -30,13 +30,19 @@ TESTS = {
     "t": "t intervals",
     "knha": "Knapp-Hartung intervals",
     "adhoc": "modified Knapp-Hartung intervals, never narrower than the normal ones",
+    "kr": "Kenward-Roger intervals",
 }
 METHODS = {
     "REML": "restricted maximum likelihood",
     "ML": "maximum likelihood",
     "DL": "DerSimonian-Laird",
     "HE": "Hedges",
+    "HS": "Hunter-Schmidt",
+    "HSk": "Hunter-Schmidt with a small-sample correction",
+    "SJ": "Sidik-Jonkman",
     "PM": "Paule-Mandel",
+    "PMM": "median-unbiased Paule-Mandel",
+    "EB": "empirical Bayes",
     "EE": "equal effects",
     "FE": "equal effects",
 }
