@@ -186,6 +186,13 @@ def copied(root):
     return root
 
 
+def test_every_block_of_the_engine_page_runs():
+    text = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(compile(code, "docs/engine.md", "exec"), names)
+
+
 def test_the_python_block_of_the_readme(tmp_path, monkeypatch):
     """Every line as it stands, except that the sampler is off here; the next test has it on."""
     import catharsis as ca

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from catharsis.effects.transformations import transform
     from catharsis.errors import CatharsisError, InputError, InputErrors, ModelError
     from catharsis.likelihood.blocks import sampling_covariance
+    from catharsis.models.correlated_effects import fit_robust
     from catharsis.models.fit import fit
     from catharsis.models.generalised_linear import fit_counts
     from catharsis.models.location_scale import fit_location_scale
@@ -73,6 +74,7 @@ _HOMES = {
     "fit_bayes": "catharsis.bayes.fit",
     "fit_counts": "catharsis.models.generalised_linear",
     "fit_location_scale": "catharsis.models.location_scale",
+    "fit_robust": "catharsis.models.correlated_effects",
     "from_five_numbers": "catharsis.effects.five_numbers",
     "from_wald": "catharsis.effects.conversions",
     "gosh": "catharsis.assess.subsets",
@@ -121,6 +123,7 @@ __all__ = [
     "fit_bayes",
     "fit_counts",
     "fit_location_scale",
+    "fit_robust",
     "from_five_numbers",
     "from_wald",
     "gosh",

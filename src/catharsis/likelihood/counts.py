@@ -97,7 +97,8 @@ def read_counts(
     measure : str
         A key of `MEASURES`; decides which arguments are needed.
     columns : dict
-        Argument name (ai, bi, n1i, x1i, ...) to an array, a column name or None.
+        Argument name (ai, bi, n1i, x1i, ...) to an array, a column name or None; when all are None the columns of
+        `data` with the arguments' own names.
     data : pandas.DataFrame, optional
         Where column names are looked up; its index names the studies.
 
@@ -123,6 +124,8 @@ def read_counts(
     for name in given:
         if name not in allowed:
             raise ModelError(f"{measure} has no use for {name}: it takes {_usage(wanted)}")
+    if not given and data is not None:  # the arguments' own names, as for `effect_size`
+        given = {name: name for name in sorted(allowed) if name in data.columns}
     if not given:
         raise ModelError(f"{measure} needs {_usage(wanted)}")
     values = {name: _column(name, value, data) for name, value in given.items()}
