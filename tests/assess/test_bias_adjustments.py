@@ -298,7 +298,7 @@ BAD = [
     (lambda: ca.excess_significance(YI, VI, null=np.inf), "null is inf; it must be a finite number"),
     (
         lambda: ca.excess_significance(YI, VI, tau2=-1),
-        "tau2 not negative",
+        "tau2 = -1.0: it must not be negative",
     ),
     (
         lambda: ca.excess_significance(YI, VI, theta=100, test="chi2"),

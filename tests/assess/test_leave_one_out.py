@@ -125,7 +125,7 @@ WRONG = [
     (lambda: MODEL.leave_one_out("study"), '"study" is not a random factor of this model: there is nothing to choose '
      "from; or give one label for each effect"),
     (lambda: MODEL.leave_one_out(["a", "b"]), "by has 2 labels for 9 effects"),
-    (lambda: MODEL.leave_one_out(["a"] * 8 + [None]), "by is missing for 1 of 9 effects (9): give each effect a label"),
+    (lambda: MODEL.leave_one_out(["a"] * 8 + [None]), "by is missing for 1 of 9 effects (x): give each effect a label"),
     (lambda: MODEL.leave_one_out(["a"] * 9), "leaving out the only group leaves nothing to fit; there must be two at "
      "least"),
     (lambda: ca.cumulative(MODEL, order=[1, 2]), "order has 2 values for 9 effects"),

@@ -77,7 +77,8 @@ def of_fit(found: Any) -> dict[str, Number]:
     return {
         "estimate": odd(found.beta), "se": same(found.se, 1), "statistic": odd(found.statistic, 0),
         "p": same(found.pvalues.to_numpy()), "limits": limits(low, high), "tau2": same(found.tau2, 2),
-        "I2": same(found.I2), "H2": same(found.H2), **({"QE": same([found.QE.statistic, found.QE.p])} if found.df_resid else {}),
+        "I2": same(found.I2), "H2": same(found.H2),
+        **({"QE": same([found.QE.statistic, found.QE.p])} if found.df_resid else {}),
         "QM": same([found.QM.statistic, found.QM.p]),
     }  # fmt: skip
 
@@ -106,7 +107,8 @@ def of_regression(found: Regression, units: tuple[int, ...] = (1,)) -> dict[str,
 def of_egger(found: Any) -> dict[str, Number]:
     low, high = found.limit_interval
     return {
-        "statistic": odd(found.statistic, 0), "p": same(found.pvalue), "df": same(1 / found.df), "limit": odd(found.limit),
+        "statistic": odd(found.statistic, 0), "p": same(found.pvalue), "df": same(1 / found.df),
+        "limit": odd(found.limit),
         "limits": limits(low, high), "slope": odd(found.regression.beta[-1], 0), **(
             {} if found.model == "lm" or found.m else {"tau2": same(found.tau2, 2)}),
     }  # fmt: skip
@@ -125,7 +127,7 @@ def of_trim_and_fill(found: Any) -> dict[str, Number]:
         "k0": same(found.k0), "se_k0": same(found.se_k0), "filled": odd(np.sort(found.filled_yi) if found.k0 < 2 else
         np.median(found.filled_yi)), "estimate": odd(at.estimate), "limits": limits(at.low, at.high),
         "tau2": same(found.fit.tau2, 2), "observed": odd(found.observed.beta),
-        "side": odd(1.0 if found.side == "left" else -1.0, 0),
+        "side": odd(np.sign(found.k0) * (1.0 if found.side == "left" else -1.0), 0),
     }  # fmt: skip
 
 
@@ -166,7 +168,8 @@ def of_pet_peese(found: Any) -> dict[str, Number]:
 def of_waap(found: Any) -> dict[str, Number]:
     low, high = found.interval
     return {
-        "estimate": odd(found.estimate), "limits": limits(low, high), "powered": same(found.powered.astype(float), rows=True),
+        "estimate": odd(found.estimate), "limits": limits(low, high),
+        "powered": same(found.powered.astype(float), rows=True),
     }  # fmt: skip
 
 
@@ -369,14 +372,16 @@ SUBJECTS: dict[str, Subject] = {
     "radial centred": Subject(after(lambda m: ca.radial(m, center=True), method="EE"), of_radial),
     "cumulative": Subject(after(ca.cumulative), of_cumulative),
     "cumulative DL": Subject(after(ca.cumulative, method="DL", test="knha"), of_cumulative),
-    "gosh": Subject(after(lambda m: ca.gosh(m) if m.nobs <= 9 else ca.gosh(m, 64, np.random.default_rng(1)), method="DL"),
+    "gosh": Subject(
+        after(lambda m: ca.gosh(m), method="DL"),
                     of_gosh),
     "permutation_test": Subject(after(lambda m: ca.permutation_test(m) if m.nobs <= 9 else ca.permutation_test(
         m, iterations=64, rng=np.random.default_rng(1)), method="DL"), of_permutation, fewest=2),
     "egger": Subject(lambda yi, vi: ca.egger(yi, vi), of_egger, fewest=3),
     "egger lm": Subject(lambda yi, vi: ca.egger(yi, vi, model="lm"), of_egger, fewest=3),
     "egger EE": Subject(lambda yi, vi: ca.egger(yi, vi, method="EE"), of_egger, fewest=3),
-    "egger clusters": Subject(lambda yi, vi: ca.egger(yi, vi, cluster=dependent_groups(np.size(yi))), of_egger, fewest=5, ordered=True),
+    "egger clusters": Subject(lambda yi, vi: ca.egger(yi, vi, cluster=dependent_groups(np.size(yi))), of_egger,
+        fewest=5, ordered=True),
     "rank_test": Subject(lambda yi, vi: ca.rank_test(yi, vi), of_rank_test, fewest=3),
     "trim_and_fill": Subject(lambda yi, vi: ca.trim_and_fill(yi, vi), of_trim_and_fill, fewest=3),
     "trim_and_fill R0": Subject(lambda yi, vi: ca.trim_and_fill(yi, vi, estimator="R0", method="EE"), of_trim_and_fill,
@@ -396,10 +401,13 @@ SUBJECTS: dict[str, Subject] = {
                                   of_pet_peese, fewest=5, ordered=True),
     "uwls": Subject(lambda yi, vi: ca.uwls(yi, vi), of_regression, fewest=2),
     "waap": Subject(lambda yi, vi: ca.waap(yi, vi), of_waap, fewest=2),
-    **{f"limit_meta {adjust}": Subject(lambda yi, vi, a=adjust: ca.limit_meta(yi, vi, adjust=a), of_limit_meta, fewest=3)
+    **{f"limit_meta {adjust}": Subject(
+        lambda yi, vi, a=adjust: ca.limit_meta(yi, vi, adjust=a), of_limit_meta, fewest=3)
        for adjust in ("beta0", "betalim", "mulim")},
-    "sampling_covariance": Subject(lambda yi, vi: ca.sampling_covariance(vi, dependent_groups(np.size(vi)), 0.5), of_blocks, ordered=True),
-    "aggregate": Subject(lambda yi, vi: ca.aggregate(framed(yi, vi), cluster="study", rho=0.5), of_aggregate, ordered=True),
+    "sampling_covariance": Subject(
+        lambda yi, vi: ca.sampling_covariance(vi, dependent_groups(np.size(vi)), 0.5), of_blocks, ordered=True),
+    "aggregate": Subject(lambda yi, vi: ca.aggregate(framed(yi, vi), cluster="study", rho=0.5), of_aggregate,
+        ordered=True),
 }  # fmt: skip
 
 

@@ -128,6 +128,8 @@ def pivot_quantile(wi: FloatArray, tau2: float, tail: float) -> float:
     low, high = 1e-3, 2.0
     while pivot_tail(wi, tau2, high) > tail:
         low, high = high, 2 * high
+    while pivot_tail(wi, tau2, low) < tail:
+        low /= 16
     return root(lambda u: pivot_tail(wi, tau2, u) - tail, low, high)
 
 

@@ -19,6 +19,7 @@ from catharsis.likelihood.arguments import finite_number, interval_level
 if TYPE_CHECKING:
     import pandas as pd
 
+ROUNDING = 1e-12  # a share of exactly `agree` counts as agreement
 AGREE = 0.70  # share of a study's effects in a domain that must agree (Boon and Thomson 2021)
 
 Direction = Literal["positive", "negative", "none", "mixed"]
@@ -161,6 +162,6 @@ def _direction(positive: int, negative: int, agree: float) -> Direction:
     decided = positive + negative
     if decided == 0:
         return "none"
-    if max(positive, negative) >= agree * decided:
+    if max(positive, negative) >= agree * decided * (1 - ROUNDING):
         return "positive" if positive > negative else "negative"
     return "mixed"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EXACT = 4 * float(np.finfo(float).eps)  # relative size of a residual, per effect, that is rounding
 
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Regression:
     """Coefficients with their tests, whatever the standard errors rest on.

@@ -18,6 +18,8 @@ from catharsis.numerics import FloatArray
 if TYPE_CHECKING:
     import pandas as pd
 
+ROUNDING = 1e-12  # relative difference of variances, or of precisions, that carries no information
+
 
 @dataclass(frozen=True, slots=True)
 class FunnelData:
@@ -129,6 +131,18 @@ def read_funnel(
     if alone and not (found.X.shape[1] == 1 and np.ptp(found.X) == 0):
         raise ModelError(f"{alone} is for models without moderators; fit the model without them")
     return found
+
+
+def without_rounding(values: FloatArray) -> FloatArray:
+    """The values, or the first of them throughout when they differ by rounding errors alone, as computed variances may.
+
+    Examples
+    --------
+    >>> without_rounding(np.array([0.3, 0.1 + 0.2])).tolist()
+    [0.3, 0.3]
+    """
+    constant = np.ptp(values) <= ROUNDING * np.max(np.abs(values))
+    return np.full_like(values, values[0]) if constant else values
 
 
 def fitted_model(given: object, what: str) -> Fit:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from catharsis.assess.funnel_data import read_funnel
+from catharsis.assess.dispersion import EXACT
+from catharsis.assess.funnel_data import read_funnel, without_rounding
 from catharsis.errors import ModelError
 from catharsis.models.result import Fit
 from catharsis.numerics import FloatArray, two_sided_p
@@ -115,8 +116,10 @@ def rank_test(
     wi = 1 / v
     common = float(np.sum(np.sort(wi * y)) / np.sum(np.sort(wi)))  # sorted: the sum does not depend on the row order
     remaining = v - 1 / float(np.sum(np.sort(wi)))
-    standardised = (y - common) / np.sqrt(remaining)
-    for values, name in ((standardised, "effects"), (v, "variances")):
+    gap = y - common
+    gap[np.abs(gap) <= k * EXACT * np.max(np.abs(y))] = 0.0  # rounding errors have no ranks
+    standardised = gap / np.sqrt(remaining)
+    for values, name in ((standardised, "effects"), (without_rounding(v), "variances")):
         if np.all(values == values[0]):
             raise ModelError(f"all {name} are equal, so there is nothing to rank")
     ties_y, ties_v = _ties(standardised), _ties(v)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catharsis.assess.dispersion import Regression, weighted_regression
-from catharsis.assess.funnel_data import FunnelData, read_funnel, sample_sizes
+from catharsis.assess.funnel_data import FunnelData, read_funnel, sample_sizes, without_rounding
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.arguments import group_labels
 from catharsis.likelihood.design import codes, refuse_collinear
@@ -221,7 +221,7 @@ def predictor_values(
     if predictor not in PREDICTORS:
         raise ModelError(f'there is no predictor "{predictor}": {did_you_mean(predictor, list(PREDICTORS))}')
     if predictor in ("sei", "vi"):
-        return np.sqrt(vi) if predictor == "sei" else vi
+        return without_rounding(np.sqrt(vi) if predictor == "sei" else vi)
     first = None if n1i is None else sample_sizes(n1i, len(vi), "n1i")
     second = None if n2i is None else sample_sizes(n2i, len(vi), "n2i")
     if predictor == "groups":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from catharsis.assess.funnel_data import read_funnel
+from catharsis.assess.funnel_data import read_funnel, without_rounding
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.models.fit import fit
 from catharsis.models.heterogeneity import Weighted, weighted
@@ -142,7 +142,7 @@ def limit_meta(
     if k < 3:
         raise ModelError(f"limit meta-analysis needs at least three effects; here k = {k}")
     s = np.sqrt(v)
-    if np.all(s == s[0]):
+    if np.ptp(without_rounding(s)) == 0:
         raise ModelError("all variances are equal, so effects cannot be related to precision")
     tau2 = fit(yi=y, vi=v, method=data.method, test="z").tau2
     tau = float(np.sqrt(tau2))
@@ -167,7 +167,7 @@ def limit_meta(
     return LimitMeta(
         estimate=estimate, se=se, low=estimate - reach, high=estimate + reach, statistic=estimate / se,
         pvalue=float(two_sided_p(estimate / se)), adjust=adjust, alpha=alpha, beta=beta, tau=tau, Q=plain.rss,
-        Q_small=plain.rss - ordinary.rss, Q_resid=ordinary.rss,
+        Q_small=float(ordinary.beta[1] ** 2 / ordinary.cov[1, 1]), Q_resid=ordinary.rss,
         G2=bent.rss / spread if tau2 > 0 else 0.0, limit_yi=limit, k=k, level=data.level,
         notes=tuple(notes),
     )  # fmt: skip

@@ -142,7 +142,10 @@ def trim_and_fill(
         raise ModelError(f"trim and fill needs at least three effects; here k = {data.k}")
     observed = fit(yi=data.yi, vi=data.vi, method=data.method, test=data.test, level=data.level)
     if side is None:
-        slope = egger(data.yi, data.vi, method=data.method, test=data.test).statistic
+        try:
+            slope = egger(data.yi, data.vi, method=data.method, test=data.test).statistic
+        except ModelError as problem:
+            raise ModelError(f"Egger's test cannot tell the side ({problem}): give side=") from None
         side = "right" if slope < 0 else "left"
     sign = -1.0 if side == "right" else 1.0
     y, v = sign * data.yi, data.vi
@@ -160,6 +163,8 @@ def trim_and_fill(
     if k0 > 0 and y[order[border]] == y[order[border - 1]] and v[order[border]] != v[order[border - 1]]:
         first = "the less precise" if ties == "variance" else "the later rows"
         notes.append(f"equal effects lie on the border of the trimmed set: {first} were trimmed")
+    if border == 1:
+        notes.append("trimming left a single effect, which alone is the centre of the filled funnel")
     se = _se_k0(len(y), raw, estimator)
     if np.isnan(se):
         notes.append("the published variance of k0 is negative here, so k0 has no standard error")
@@ -194,8 +199,8 @@ def _settle(y: FloatArray, v: FloatArray, method: str, estimator: str, max_steps
     k, k0 = len(y), 0
     for _ in range(max_steps):
         kept = slice(0, k - k0)
-        if k - k0 < 2:
-            raise ModelError(f"trimming left {k - k0} of {k} effects; the funnel has no centre to be symmetric about")
+        if k - k0 < 1:
+            raise ModelError(f"trimming left none of {k} effects; the funnel has no centre to be symmetric about")
         centre = _centre(y[kept], v[kept], method)
         raw = _missing(y - centre, estimator)
         found = max(0, round(raw))
@@ -206,6 +211,8 @@ def _settle(y: FloatArray, v: FloatArray, method: str, estimator: str, max_steps
 
 
 def _centre(y: FloatArray, v: FloatArray, method: str) -> float:
+    if len(y) == 1:
+        return float(y[0])
     X = np.ones((len(y), 1))
     return float(weighted(y, 1 / (v + ESTIMATORS[method](y, v, X)), X).beta[0])
 

@@ -271,16 +271,17 @@ def _per_cluster(name: str, value: Any, labels: Sequence[Hashable], lowest: floa
 
 def _rows_of(V: Any, k: int) -> Callable[[IntArray], FloatArray]:
     """The covariance of some rows, out of a matrix or of blocks."""
-    if isinstance(V, list):
+    if isinstance(V, Sequence):
+        parts = list(V)  # each block made once
         place: dict[int, tuple[int, int]] = {}
-        for b, (rows, _) in enumerate(V):
+        for b, (rows, _) in enumerate(parts):
             place |= {int(row): (b, i) for i, row in enumerate(rows)}
         if len(place) != k:
             raise ModelError(f"V covers {len(place)} of {k} rows")
 
         def of(rows: IntArray) -> FloatArray:
             at = [place[int(row)] for row in rows]
-            return np.array([[V[b][1][i, j] if b == c else 0.0 for c, j in at] for b, i in at])
+            return np.array([[parts[b][1][i, j] if b == c else 0.0 for c, j in at] for b, i in at])
 
         return of
     matrix = np.asarray(V.toarray() if hasattr(V, "toarray") else V, dtype=float)

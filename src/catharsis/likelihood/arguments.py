@@ -39,7 +39,7 @@ def probability(value: Any, name: str, meaning: str = "it lies between 0 and 1")
     >>> probability(0.05, "alpha")
     0.05
     """
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) < 1:
         cure = f"; for {value:g}% give {value / 100:g}" if _percent(value) else ""
         raise ModelError(f"{name} is {shown(value)}; {meaning}{cure}")
     return float(value)
@@ -57,7 +57,7 @@ def interval_level(value: Any) -> float:
 
 
 def _percent(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 1 < value < 100
+    return isinstance(value, Real) and not isinstance(value, bool) and 1 < float(value) < 100
 
 
 def finite_number(value: Any, name: str) -> float:

@@ -9,14 +9,14 @@ intercepts are whitened in closed form (`nested`), everything else block by bloc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks, Stack
-from catharsis.likelihood.nested import INDEFINITE, Nested, whitener
+from catharsis.likelihood.nested import INDEFINITE, Nested, Whitener, whitener
 from catharsis.likelihood.structures import term_covariance
 from catharsis.numerics import FloatArray, symmetric
 
@@ -33,10 +33,16 @@ class Moments:
         log|M|.
     triangle : (p + 1, p + 1) array
         Upper triangle R with R'R = [X y]' M^-1 [X y].
+    half : Whitener or None
+        M^-1/2 of nested random intercepts, and with it
+    whitened : (p + 1, k) array or None
+        M^-1/2 [X y], in their order.
     """
 
     log_det: float
     triangle: FloatArray
+    half: Whitener | None = field(default=None, repr=False)
+    whitened: FloatArray | None = field(default=None, repr=False)
 
     @property
     def root(self) -> FloatArray:
@@ -100,7 +106,8 @@ def moments(blocks: Blocks, theta: FloatArray) -> Moments:
     joint = np.column_stack([blocks.X, blocks.y])
     if isinstance(blocks.ties, Nested):
         half = whitener(blocks.ties, theta)
-        return Moments(half.log_det, triangle(half.whiten(blocks.ties.sorted(joint)).T))
+        white = half.whiten(blocks.ties.sorted(joint))
+        return Moments(half.log_det, triangle(white.T), half, white)
     log_det = 0.0
     whitened = []
     for stack in blocks.ties:
@@ -154,13 +161,13 @@ def slope(
     REML: score_s = (y'P K_s P y - tr(P K_s)) / 2, information_st = tr(P K_s P K_t) / 2; ML has W for P
     in the traces [@gilmour1995].
     """
-    residual = blocks.y - blocks.X @ found.beta()
     if isinstance(blocks.ties, Nested):
-        return _nested_slope(blocks.ties, blocks.X @ found.inverse_root, residual, theta, reml)
+        return _nested_slope(blocks.ties, found, reml)
     along = [stack.K for stack in blocks.ties] if along is None else along
     s, p = len(along[0]), blocks.p
     if s == 0:
         return Slope(np.zeros(0), np.zeros((0, 0)))
+    residual = blocks.y - blocks.X @ found.beta()
     X = blocks.X @ found.inverse_root  # now X'WX = I, whatever the units of the moderators
     quadratic, trace, second = np.zeros(s), np.zeros(s), np.zeros((s, s))
     between, squares = np.zeros((s, p, p)), np.zeros((s, s))
@@ -181,12 +188,15 @@ def slope(
     return Slope((quadratic - trace) / 2, symmetric(second) / 2)
 
 
-def _nested_slope(nested: Nested, X: FloatArray, residual: FloatArray, theta: FloatArray, reml: bool) -> Slope:
-    """The same in closed form; X with X'WX = I."""
-    s = len(nested.factors)
-    half = whitener(nested, theta)
+def _nested_slope(nested: Nested, found: Moments, reml: bool) -> Slope:
+    """The same in closed form."""
+    s, half = len(nested.factors), found.half
+    assert half is not None
+    assert found.whitened is not None
     trace, second = half.traces()
-    weighed = half.unwhiten(half.whiten(nested.sorted(np.column_stack([X, residual]))))
+    chosen = np.eye(len(found.triangle))
+    chosen[:-1, :-1], chosen[-1, :-1] = found.inverse_root.T, -found.beta()
+    weighed = half.unwhiten(chosen @ found.whitened)  # W [X r], X'WX = I
     sums = [half.sums(factor, weighed) for factor in range(s)]  # Z'W [X r]
     quadratic = np.array([np.sum(part[-1] ** 2) for part in sums])
     if reml:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,8 @@ class Nested:
         The groupings, the finest first; without those that have one effect in each group.
     single : tuple of int
         Factors with one effect in each group.
+    in_order : bool
+        Whether the data are in that order.
     """
 
     variances: FloatArray
@@ -104,13 +107,16 @@ class Nested:
     order: IntArray
     levels: tuple[Level, ...]
     single: tuple[int, ...]
+    in_order: bool
 
     def sorted(self, columns: FloatArray) -> FloatArray:
         """Columns (k, q) as rows (q, k) in the nested order."""
-        return np.ascontiguousarray(columns.T[:, self.order])
+        return np.ascontiguousarray(columns.T if self.in_order else np.take(columns.T, self.order, axis=1))
 
     def unsorted(self, rows: FloatArray) -> FloatArray:
         """Rows (q, k) in the nested order as columns (k, q)."""
+        if self.in_order:
+            return rows.T
         found = np.empty((rows.shape[1], rows.shape[0]))
         found[self.order] = rows.T
         return found
@@ -190,7 +196,7 @@ def nest(
     counts = [int(np.count_nonzero(np.bincount(code))) for code in codes]
     single = tuple(s for s in range(len(factors)) if counts[s] == k)
     chain = sorted((s for s in range(len(codes)) if s not in single), key=lambda s: -counts[s])
-    for finer, coarser in zip(chain, chain[1:], strict=False):
+    for finer, coarser in pairwise(chain):
         outer = np.empty(int(codes[finer].max()) + 1, dtype=np.int64)
         outer[codes[finer]] = codes[coarser]
         if not np.array_equal(outer[codes[finer]], codes[coarser]):
@@ -201,7 +207,8 @@ def nest(
         code = codes[s][order]
         starts = np.concatenate([[0], np.flatnonzero(np.diff(code)) + 1])
         levels.append(Level(starts, np.diff(starts, append=k), s if s < len(factors) else -1))
-    return Nested(variances, noise, tuple(factors), shared, order, tuple(levels), single)
+    in_order = np.array_equal(order, np.arange(k))
+    return Nested(variances, noise, tuple(factors), shared, order, tuple(levels), single, in_order)
 
 
 @dataclass(frozen=True, slots=True)

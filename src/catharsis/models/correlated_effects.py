@@ -166,15 +166,16 @@ def fit_robust(
     if found.tau2 == 0:
         notes.append("tau^2 is estimated at its boundary, zero")
     working = WorkingVariances(
-        tau2=found.tau2 * unit, omega2=found.omega2 * unit, I2=found.I2, weights=found.weights / unit,
+        tau2=found.tau2 * unit,
+        omega2=found.omega2 * unit,
+        I2=found.I2,
+        weights=found.weights / unit,
         notes=found.notes,
     )
     return RobustFit(robust=answer, working=working, notes=tuple(notes))
 
 
-def _labels(
-    cluster: str | Sequence[object], data: pd.DataFrame | None, k: int, rows: Sequence[str]
-) -> list[Hashable]:
+def _labels(cluster: str | Sequence[object], data: pd.DataFrame | None, k: int, rows: Sequence[str]) -> list[Hashable]:
     if isinstance(cluster, str):
         if data is None or cluster not in data.columns:
             known = [] if data is None else [str(column) for column in data.columns]
@@ -256,6 +257,4 @@ def hierarchical(yi: FloatArray, vi: FloatArray, X: FloatArray, code: IntArray, 
     else:
         omega2 = max((a2 * (q1 - c1) - a1 * (start.rss - c2)) / apart, 0.0)
     tau2 = max((start.rss - c2) / a2 - omega2 * b2 / a2, 0.0)
-    return WorkingVariances(
-        tau2=tau2, omega2=omega2, I2=float("nan"), weights=1 / (vi + tau2 + omega2), notes=notes
-    )
+    return WorkingVariances(tau2=tau2, omega2=omega2, I2=float("nan"), weights=1 / (vi + tau2 + omega2), notes=notes)

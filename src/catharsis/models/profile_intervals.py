@@ -14,13 +14,14 @@ import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.blocks import Blocks
-from catharsis.models.variance_components import maximise, typical_unit
+from catharsis.models.variance_components import Components, maximise, typical_unit
 from catharsis.numerics import FloatArray, chi2_quantile
 
 if TYPE_CHECKING:
     import pandas as pd
 
 WIDEST = 60  # doublings of a variance (its root: 30) before its upper limit is called infinite
+ANOTHER = 1e-6  # log-likelihood units by which another hill is higher than the one followed
 PRECISE = 1e-10  # relative precision of a limit on the scale of its search
 
 
@@ -90,6 +91,12 @@ def profile_interval(
     drop = chi2_quantile(level, 1) / 2
     visited = [(float(theta[j]), theta)]
 
+    def summit(given: FloatArray, start: FloatArray | None) -> Components | None:
+        try:
+            return maximise(blocks, reml, given, start)
+        except ModelError:  # no covariance matrix has this value
+            return None
+
     def excess(value: float, anew: bool = False) -> float:
         """By how much the profile lies below the level of the limits; negative inside the interval.
 
@@ -102,10 +109,10 @@ def profile_interval(
         way = [seen for seen in visited if abs(seen[0] - centre) <= abs(value - centre)]
         given, start = held.copy(), min(way, key=lambda seen: abs(seen[0] - value))[1].copy()
         given[j] = start[j] = value
-        try:
-            end = maximise(blocks, reml, given, None if anew else start)
-        except ModelError:  # no covariance matrix has this value
+        ends = [end for begin in ((start, None) if anew else (start,)) if (end := summit(given, begin)) is not None]
+        if not ends:
             return float("inf")
+        end = max(ends, key=lambda found: found.llf)
         visited.append((value, end.theta))
         return top - end.llf - drop
 
@@ -130,7 +137,6 @@ def _range(blocks: Blocks, j: int) -> tuple[float, float, bool]:
 
 def _limit(excess: Callable[..., float], at: float, bound: float, variance: bool, unit: float) -> tuple[float, str]:
     """The value between the estimate and a bound at which the profile crosses, on the scale of its root if positive."""
-    from scipy.optimize import brentq
 
     def ahead(value: float) -> float:
         return value**2 if variance else value
@@ -138,22 +144,38 @@ def _limit(excess: Callable[..., float], at: float, bound: float, variance: bool
     inside = float(np.sqrt(at)) if variance else at
     if bound == at:
         return bound, "at the bound of the parameter"
+    outside = None
     if np.isfinite(bound):
-        outside = float(np.sqrt(bound)) if variance else bound
-        if excess(ahead(outside), anew=True) <= 0:
+        if excess(bound, anew=True) <= 0:
             return bound, "at the bound of the parameter"
-    else:
-        step = inside if inside > 0 else float(np.sqrt(unit))
+        outside = float(np.sqrt(bound)) if variance else bound
+    step = inside if inside > 0 else float(np.sqrt(unit))
+    crossing = _crossing(lambda value: excess(ahead(value)), inside, outside, step)
+    if crossing is not None and excess(ahead(crossing), anew=True) < -ANOTHER:
+        # another hill is higher than the one followed: go on, looking everywhere
+        crossing = _crossing(lambda value: excess(ahead(value), anew=True), crossing, outside, step)
+    if crossing is None:
+        return bound, "not reached: the likelihood hardly falls"
+    return ahead(crossing), ""
+
+
+def _crossing(
+    excess: Callable[[float], float], inside: float, outside: float | None, step: float
+) -> float | None:
+    """Where the excess turns positive beyond a place inside; None when it never does."""
+    from scipy.optimize import brentq
+
+    if outside is None:
         outside = inside + step
         for _ in range(WIDEST):
-            if excess(ahead(outside)) > 0:
+            if excess(outside) > 0:
                 break
             inside, outside = outside, 2 * outside
         else:
-            return float("inf"), "not reached: the likelihood hardly falls"
+            return None
 
     def finite(value: float) -> float:
-        return min(excess(ahead(value)), 1e3)  # a step beyond the covariance matrices is far outside
+        return min(excess(value), 1e3)  # a step beyond the covariance matrices is far outside
 
     low, high = sorted((inside, outside))
-    return ahead(float(brentq(finite, low, high, xtol=1e-300, rtol=PRECISE))), ""
+    return float(brentq(finite, low, high, xtol=1e-300, rtol=PRECISE))

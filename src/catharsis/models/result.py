@@ -321,7 +321,7 @@ class Fit:
         )  # fmt: skip
 
     def wald_test(self, L: Sequence[Sequence[float]] | FloatArray, rhs: float | FloatArray = 0.0) -> Wald:
-        """Joint test that the linear combinations `L` (c, p) of the coefficients equal `rhs`.
+        """Joint test that the linear combinations `L` (c, p) of the coefficients equal `rhs`; nan like `wald`.
 
         Raises
         ------
@@ -331,6 +331,8 @@ class Fit:
         rows = self._combined(L)
         if np.linalg.matrix_rank(rows) < len(rows):
             raise ModelError("the combinations repeat each other: remove a row that follows from the others")
+        if self.scale == 0:
+            return Wald(float("nan"), len(rows), self.df, float("nan"))
         if self.adjusted is not None:
             return self.adjusted.wald(rows @ self.beta - rhs, rows)
         return wald_test(rows @ self.beta - rhs, rows @ self.cov @ rows.T, min(map(self._df_at, rows)))

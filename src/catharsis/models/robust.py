@@ -280,7 +280,7 @@ def _across(
     found = moments(blocks, theta)
     X, e = blocks.X @ found.inverse_root, blocks.y - blocks.X @ found.beta()
     scores = np.zeros((m, p))
-    np.add.at(scores, code, X * weigh(blocks, theta, e[:, None]).product)
+    np.add.at(scores, code, weigh(blocks, theta, X).product * e[:, None])  # X'W e by cluster of e
     scores = np.sqrt(_factor(type, m, blocks.k, p)) * scores @ found.inverse_root.T
     nothing = np.full((m, p, p), np.nan)
     return Robust(

@@ -142,13 +142,13 @@ def climb_structures(blocks: Blocks, given: FloatArray, reml: bool, start: Float
     near = [here for here in begun if here is not None and not _runs_away(tied, here.theta)]
     near.sort(key=lambda here: -here.height)
     if not near and tied:
-        raise ModelError(
-            f"the likelihood grows without bound as the random effects vanish: V of {_rows(tied)} is singular (effects "
-            "correlated perfectly); leave one of them out, or hold the variances (tau2=, sigma2=)"
-        )
+        raise _without_bound(tied)
     if not near:
         raise ModelError("the parameters given for the random effects leave no positive definite covariance")
-    best = max((_finish(space, here) for here in _different(near)), key=lambda peak: peak.height)
+    ended = [peak for here in _different(near) if (peak := _finish(space, here)) and not _runs_away(tied, peak.theta)]
+    if not ended:
+        raise _without_bound(tied)
+    best = max(ended, key=lambda peak: peak.height)
     if best.promised > SETTLED * (1 + abs(best.height)):
         if start is not None:  # the near start was not near enough
             return climb_structures(blocks, given, reml)
@@ -171,10 +171,14 @@ def _runs_away(tied: list[Stack], theta: FloatArray) -> bool:
     return any(bool(_singular(stack, covariance(stack, theta)).any()) for stack in tied)
 
 
-def _rows(tied: list[Stack]) -> str:
-    """The first effects whose V is singular."""
+def _without_bound(tied: list[Stack]) -> ModelError:
+    """The error that names the effects whose V is singular."""
     rows = tied[0].rows[int(np.argmax(_singular(tied[0], tied[0].V)))]
-    return "effects " + ", ".join(str(row + 1) for row in rows)
+    return ModelError(
+        "the likelihood grows without bound as the random effects vanish: V of effects "
+        f"{', '.join(str(row + 1) for row in rows)} is singular (effects correlated perfectly); leave one of them out, "
+        "or hold the variances (tau2=, sigma2=)"
+    )
 
 
 def starts(blocks: Blocks) -> list[FloatArray]:
@@ -245,7 +249,15 @@ def _different(near: list[_Here]) -> list[_Here]:
     return found
 
 
-def _finish(space: Space, here: _Here) -> Peak:
+def _finish(space: Space, here: _Here) -> Peak | None:
+    """The top of a hill, by Newton's method; None when M turns singular on the way."""
+    try:
+        return _topped(space, here)
+    except np.linalg.LinAlgError:  # as in _approach
+        return None
+
+
+def _topped(space: Space, here: _Here) -> Peak:
     lower, may, angle = space.lower(), space.free(), space.angles()
     for _ in range(6):
         here, promised, curvature, moving = _newton(space, here, lower, may, angle)

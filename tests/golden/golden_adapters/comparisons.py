@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from catharsis.models.collinearity import inflation
 from catharsis.models.fit import fit
 from catharsis.models.location_scale import fit_location_scale
 from catharsis.models.result import Fit
+from catharsis.numerics import chi2_upper, f_upper
 from golden_adapters import univariate
 from golden_adapters.case import Case, Family, NotSupported
 from golden_adapters.univariate import level_of
@@ -36,6 +38,27 @@ def answer_wald(case: Case) -> dict[str, Any]:
     return {**found, "QM": joint.statistic, "QMdf": [joint.df1, joint.df2], "QMp": joint.p}
 
 
+def theirs_wald(case: Case) -> tuple[dict[str, Any], str] | None:
+    """R's joint statistic, when it lies within the rounding of the covariance that it shares with ours.
+
+    To first order z' S^-1 z moves by x' E x, x = S^-1 z, when S = L cov L' has the error E; a few units in the last
+    place of cov and of the products are |E| <= 8 eps |L| |cov| |L|'. Beside an uncentred year that is many digits.
+    """
+    if "X" not in case.args:
+        return None
+    model, own, theirs = fitted(case), answer_wald(case), case.results["QM"]
+    L = np.atleast_2d(np.array(case.args["X"], dtype=float))
+    x = np.linalg.solve(L @ model.cov @ L.T, L @ model.beta - case.args.get("rhs", 0.0))
+    error = 8 * np.finfo(float).eps * (abs(x) @ (abs(L) @ abs(model.cov) @ abs(L).T) @ abs(x))
+    df1, df2 = own["QMdf"]
+    exact = own["QM"] * (1.0 if np.isinf(df2) else df1)
+    given = theirs * (1.0 if np.isinf(df2) else df1)
+    if not abs(given - exact) <= error:
+        return None
+    p = chi2_upper(given, df1) if np.isinf(df2) else f_upper(theirs, df1, df2)
+    return {**own, "QM": theirs, "QMp": p}, f"rounding moves the joint statistic by up to {error:.1e}"
+
+
 def answer_ratio(case: Case) -> dict[str, Any]:
     full = fit(yi=case.yi, vi=case.vi, X=case.X, method="ML", test="z")
     reduced = fit(yi=case.yi, vi=case.vi, method="ML", test="z")
@@ -48,7 +71,17 @@ def answer_ratio(case: Case) -> dict[str, Any]:
 
 
 def answer_vif(case: Case) -> dict[str, Any]:
-    return {"vif": fitted(case).vif()["vif"].to_numpy()}
+    """One coefficient at a time, or the generalised factor of the coefficients at R's positions `btt`."""
+    model = fitted(case)
+    btt = case.args.get("btt")
+    if btt is None:
+        return {"vif": model.vif()["vif"].to_numpy()}
+    keep = [i for i, term in enumerate(model.design.terms) if term != "intercept"]
+    groups = btt if isinstance(btt, list) and isinstance(btt[0], list) else [np.atleast_1d(btt)]
+    places = [[keep.index(int(position) - 1) for position in group] for group in groups]
+    values = inflation(model.cov[np.ix_(keep, keep)], places)
+    sizes = np.array([len(group) for group in groups])
+    return {"vif": values, "sif": values ** (0.5 / sizes), "gvif": values, "gsif": values ** (0.5 / sizes), "m": sizes}
 
 
 def answer_scale(case: Case) -> dict[str, Any]:
@@ -120,7 +153,7 @@ def scale(case: Case, name: str) -> Any:
 
 
 FAMILIES = {
-    "anova.wald": Family(answer_wald, scale=scale),
+    "anova.wald": Family(answer_wald, scale=scale, theirs=theirs_wald),
     "anova.lrt": Family(answer_ratio, scale=scale),
     "vif": Family(answer_vif, scale=scale),
     "location_scale": Family(answer_scale, frozenset({"ll_gap"}), scale=scale, theirs=theirs_scale),

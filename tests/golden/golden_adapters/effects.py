@@ -74,6 +74,17 @@ STOPS = 1e-4  # how far R's tetrachoric correlations lie from the maximum at mos
 THEN = 1e-3  # and their variances, relative (worst seen 2e-4)
 
 
+OVERFLOW = "NAs produced by integer overflow"  # R's own words: products of counts beyond 2^31 are missing to it
+
+
+def theirs_escalc(case: Case) -> tuple[dict[str, Any], str] | None:
+    """Without the rows where R says that its integers overflowed."""
+    if OVERFLOW not in str(case.entry.get("message")):
+        return None
+    pairs = {name: zip(values, case.results[name], strict=True) for name, values in answer_escalc(case).items()}
+    return {name: [... if r is None else own for own, r in pair] for name, pair in pairs.items()}, f"R: {OVERFLOW}"
+
+
 def known_escalc(case: Case, reasons: list[str]) -> str | None:
     """Tetrachoric correlations, where each of ours has a likelihood at least as high as R's."""
     if case.args["measure"] not in ("RTET", "ZTET"):
@@ -190,7 +201,7 @@ def scale(case: Case, name: str) -> Any:
 
 
 FAMILIES = {
-    "escalc": Family(answer_escalc, scale=scale, known=known_escalc),
+    "escalc": Family(answer_escalc, scale=scale, theirs=theirs_escalc, known=known_escalc),
     "transf": Family(answer_transf, frozenset({"x"}), scale=scale),
     "conv": Family(answer_conv, scale=scale),
     "rcalc": Family(answer_rcalc, scale=scale),

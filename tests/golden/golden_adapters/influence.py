@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,12 @@ import pandas as pd
 from catharsis.assess.accumulation import cumulative
 from catharsis.assess.contributions import baujat
 from catharsis.assess.permutation import permutation_test
+from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from golden_adapters import univariate
 from golden_adapters.case import Case, Family, NotSupported
 
+LOWER = 1e-8  # DESIGN section 8: log-likelihood units that make a maximum a lower one
 INFLUENCE = {
     "rstudent": "rstudent", "dffits": "dffits", "cook_d": "cook_d", "cov_r": "cov_r", "tau2_del": "tau2_deleted",
     "QE_del": "QE_deleted", "hat": "hat", "weight": "weight",
@@ -104,6 +107,75 @@ def _summary(case: Case, model: Fit, frame: Any) -> dict[str, Any]:
     return found
 
 
+def elsewhere(case: Case, sets: list[np.ndarray], theirs: Sequence[float | None] | None) -> tuple[list[int], float]:
+    """Which fits to the row sets `sets` R left at a lower maximum of the likelihood, and by how much at most."""
+    model = fitted(case)
+    if model.method not in ("ML", "REML") or theirs is None or model.weights is not None or len(theirs) != len(sets):
+        return [], 0.0
+    found, most = [], 0.0
+    for i, (rows, tau2) in enumerate(zip(sets, theirs, strict=True)):
+        if tau2 is None or len(rows) <= model.blocks.p:
+            continue
+        ours = fit(yi=case.yi[rows], vi=case.vi[rows], X=model.blocks.X[rows], method=model.method, test="z")
+        there = univariate.at(ours, np.array([tau2]))
+        gain = ours.log_likelihood(model.method == "REML") - there.log_likelihood(model.method == "REML")
+        if gain > LOWER:
+            found.append(i)
+            most = max(most, gain)
+    return found, most
+
+
+def all_but_one(case: Case) -> list[np.ndarray]:
+    everything = np.arange(len(case.yi))
+    return [np.delete(everything, i) for i in everything]
+
+
+def without(answer: Mapping[str, Any], rows: list[int]) -> dict[str, Any]:
+    """The answer with nothing at some rows."""
+    found = {}
+    for name, values in answer.items():
+        found[name] = list(values) if np.ndim(values) else values
+        for i in rows if np.ndim(values) else ():
+            one = found[name][i]
+            found[name][i] = [...] * len(one) if np.ndim(one) else ...
+    return found
+
+
+def theirs_rows(answer: Mapping[str, Any], rows: list[int], most: float) -> Any:
+    reason = f"in {len(rows)} of the fits R stopped at a maximum whose log-likelihood is lower by up to {most:.1e}"
+    return (without(answer, rows), reason) if rows else None
+
+
+def theirs_leave_one_out(case: Case) -> tuple[dict[str, Any], str] | None:
+    return theirs_rows(answer_leave_one_out(case), *elsewhere(case, all_but_one(case), case.results.get("tau2")))
+
+
+def theirs_cumulative(case: Case) -> tuple[dict[str, Any], str] | None:
+    order = case.args.get("order")
+    if not isinstance(order, list) or case.args.get("collapse"):
+        return None
+    sets = [np.array(order[: i + 1]) for i in range(len(order))]
+    return theirs_rows(answer_cumulative(case), *elsewhere(case, sets, case.results.get("tau2")))
+
+
+def theirs_deleted(answer: Callable[[Case], dict[str, Any]]) -> Callable[[Case], tuple[dict[str, Any], str] | None]:
+    """For what rests on the fits without each effect; their tau^2 in R stand in the case of `influence`."""
+
+    def again(case: Case) -> tuple[dict[str, Any], str] | None:
+        theirs = next(
+            (
+                entry["results"]["tau2_del"]
+                for entry in (case.entry, *case.document["cases"])
+                if entry["family"] == "influence" and entry.get("results") and entry["input"] == case.entry["input"]
+                and entry["args"]["method"] == case.args["method"]
+            ),
+            None,
+        )  # fmt: skip
+        return theirs_rows(answer(case), *elsewhere(case, all_but_one(case), theirs))
+
+    return again
+
+
 def answer_baujat(case: Case) -> dict[str, Any]:
     frame = baujat(fitted(case))
     return {"x": frame["heterogeneity"].to_numpy(), "y": frame["influence"].to_numpy()}
@@ -145,7 +217,10 @@ def scale(case: Case, name: str) -> Any:
 
 
 FAMILIES = {
-    "diagnostics": Family(answer_diagnostics, scale=scale), "influence": Family(answer_influence, scale=scale),
-    "leave1out": Family(answer_leave_one_out, scale=scale), "cumul": Family(answer_cumulative, scale=scale),
-    "baujat": Family(answer_baujat, scale=scale), "permutest": Family(answer_permutation, scale=scale),
+    "diagnostics": Family(answer_diagnostics, scale=scale, theirs=theirs_deleted(answer_diagnostics)),
+    "influence": Family(answer_influence, scale=scale, theirs=theirs_deleted(answer_influence)),
+    "leave1out": Family(answer_leave_one_out, scale=scale, theirs=theirs_leave_one_out),
+    "cumul": Family(answer_cumulative, scale=scale, theirs=theirs_cumulative),
+    "baujat": Family(answer_baujat, scale=scale, theirs=theirs_deleted(answer_baujat)),
+    "permutest": Family(answer_permutation, scale=scale),
 }  # fmt: skip

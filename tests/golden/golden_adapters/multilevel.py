@@ -18,6 +18,7 @@ from golden_adapters.univariate import better_likelihood, coefficients, scale
 
 ABOUT_R = frozenset({"ll_gap_between_optimizers", "dev_ML"})
 WORD = re.compile(r"[A-Za-z_.][\w.]*")
+PROOF = "(tests/models/test_structures.py)"
 HELD = ("sigma2", "tau2", "rho", "gamma2", "phi")
 
 
@@ -34,8 +35,9 @@ def rows(case: Case) -> np.ndarray:
 
 
 def _formula(case: Case) -> str:
-    """R's moderators in formulaic's words."""
-    return re.sub(r"\bfactor\(", "C(", case.args.get("mods") or "~1").replace("^", "**")
+    """R's moderators in formulaic's words: factor(x), x^2, names with dots."""
+    written = re.sub(r"\bfactor\(", "C(", case.args.get("mods") or "~1").replace("^", "**")
+    return WORD.sub(lambda word: f"`{word[0]}`" if "." in word[0] and word[0] in case.frame else word[0], written)
 
 
 def frame_of(case: Case) -> pd.DataFrame:
@@ -52,7 +54,8 @@ def frame_of(case: Case) -> pd.DataFrame:
 def random_of(case: Case) -> list[str]:
     """R's random formulas as `random=` takes them."""
     parts = [case.args["random"]] if isinstance(case.args["random"], str) else list(case.args["random"] or [])
-    return [part.strip().removeprefix("~").strip().removeprefix("1 |").strip() for part in parts if part != "NULL"]
+    written = [re.sub(r"\bfactor\((.*?)\)", r"\1", part).strip().removeprefix("~").strip() for part in parts]
+    return [re.sub(r"^1 *\|", "", part).strip() for part in written if part != "NULL"]
 
 
 def structured(case: Case) -> list[str]:
@@ -82,6 +85,8 @@ def fitted(case: Case) -> MultilevelFit:
         level=args.get("level", 95) / 100, **held,
     )  # fmt: skip
     assert isinstance(model, MultilevelFit)
+    if isinstance(dfs, int | float):
+        dfs = [dfs] * model.blocks.p
     if isinstance(dfs, list):  # R: degrees of freedom given by hand
         return replace(model, coefficient_df=np.array(dfs, dtype=float), test="t", df=float(min(dfs)))
     return model
@@ -221,6 +226,33 @@ def their_theta(case: Case, model: MultilevelFit) -> np.ndarray:
     return np.concatenate(found).astype(float)
 
 
+UNBOUNDED = "the likelihood grows without bound"
+OF_A_FLAT_RHO = ("rho", "phi", "AIC", "BIC", "AICc")
+
+
+def known_model(case: Case, reasons: list[str]) -> str | None:
+    """Three ways in which R's parameters are no estimates; each is shown by a test."""
+    try:
+        model = fitted(case)
+    except ModelError as problem:
+        return f"R stops on the way to an infinite likelihood {PROOF}" if UNBOUNDED in str(problem) else None
+    first, theta = model.blocks.intercepts, their_theta(case, model)
+    for structure in model.blocks.structures:
+        own = theta[first : first + structure.parameters]
+        first += structure.parameters
+        if structure.kind in ("CS", "HCS") and own[-1] < structure.bounds()[0] - 1e-6:
+            return f"no covariance matrix of {len(structure.levels)} levels has R's correlation {PROOF}"
+    if "is held at 0: no level" in " ".join(model.notes) and all(why.startswith(OF_A_FLAT_RHO) for why in reasons):
+        return f"the likelihood is flat in the correlation: R reports and counts its starting value {PROOF}"
+    return None
+
+
+def known_source(case: Case, reasons: list[str]) -> str | None:
+    """The same for what follows from a model, except its correlation itself."""
+    found = known_model(model_case(case), reasons)
+    return found if found and "flat" not in found else None
+
+
 # -- confint, ranef, diagnostics ------------------------------------------------------------------
 
 
@@ -271,6 +303,9 @@ def theirs_intervals(case: Case) -> tuple[dict[str, Any], str] | None:
 
 def known_intervals(case: Case, reasons: list[str]) -> str | None:
     """Unstructured matrices of three or more levels: R's profile goes on where there is no covariance matrix."""
+    found = known_source(case, reasons)
+    if found:
+        return found
     model = fitted(model_case(case))
     wide = any(s.kind == "UN" and len(s.levels) > 2 for s in model.blocks.structures)
     if not wide or not all(".lb:" in reason or ".ub:" in reason for reason in reasons):
@@ -380,10 +415,10 @@ def scale_multilevel(case: Case, name: str) -> Any:
     return scale(case, name)
 
 
-MULTILEVEL = Family(answer_multilevel, ABOUT_R, {}, scale_multilevel, theirs_multilevel)
+MULTILEVEL = Family(answer_multilevel, ABOUT_R, {}, scale_multilevel, theirs_multilevel, known_model)
 FAMILIES = {
     "rma.mv.sigma": MULTILEVEL, "rma.mv.struct": MULTILEVEL,
     "confint.mv": Family(answer_intervals, ABOUT_R, {}, scale_multilevel, theirs_intervals, known_intervals),
-    "ranef.mv": Family(answer_random_effects, ABOUT_R, {}, scale_multilevel, theirs_random_effects),
-    "diagnostics.mv": Family(answer_diagnostics, ABOUT_R, {}, scale_multilevel, theirs_diagnostics),
+    "ranef.mv": Family(answer_random_effects, ABOUT_R, {}, scale_multilevel, theirs_random_effects, known_source),
+    "diagnostics.mv": Family(answer_diagnostics, ABOUT_R, {}, scale_multilevel, theirs_diagnostics, known_source),
 }  # fmt: skip

@@ -68,7 +68,7 @@ def known_robust(case: Case, reasons: list[str]) -> str | None:
         return f"I - H of one cluster is singular: R inverts rounding noise, we refuse {PROOF}"
     if all("nan, R has" in reason for reason in reasons):
         return f"one cluster determines a coefficient: R divides rounding noise, we say nan {PROOF}"
-    return None
+    return multilevel.known_source(case, reasons) if case.family == "robust.mv" else None
 
 
 def answers(model: Fit, cluster: list[object], case: Case) -> dict[str, Any]:
