@@ -110,7 +110,7 @@ def test_units_and_order_and_sign_are_free(unit: float) -> None:
         ({"cluster": "g", "struct": "CAR", "phi": 0.1, "time": "x"}, "x is missing in row 2"),
         ({"cluster": "kind", "rho": 0.1}, "kind is missing in row 4: every effect belongs somewhere"),
         ({"cluster": "g", "rho": 0.1, "vi": "kind"}, 'column "kind" holds something that is not a number'),
-        ({"cluster": "g", "V": np.eye(3)}, "V is 3 x 3, and data has 6 rows"),
+        ({"cluster": "g", "V": np.eye(3)}, "V has 3 rows, and data has 6"),
         ({"cluster": "g", "V": [(np.array([0]), np.eye(1))]}, "V covers 1 of 6 rows"),
     ],
 )  # fmt: skip
@@ -211,3 +211,21 @@ def test_wrong_correlations(change: dict[str, Any], options: dict[str, Any], mes
     with pytest.raises(ModelError) as caught:
         ca.correlation_covariance(data, **options)
     assert str(caught.value) == message
+
+
+BAD_V = [
+    ([[0.1, 0.05], [0.02, 0.1]], "V is not symmetric"),
+    ([[0.0, 0.0], [0.0, 0.1]], "V has 0 on its diagonal in row 1"),
+    ([0.1, 0.2], "V as a list needs pairs"),
+    (np.array([0.1, 0.2]), "V has shape \\(2,\\)"),
+    (np.array([["a", "b"], ["c", "d"]]), "not a number"),
+    ("V", "not a number"),
+]
+
+
+@pytest.mark.parametrize(("V", "message"), BAD_V)
+def test_a_bad_covariance_is_refused(V, message) -> None:
+    two = pd.DataFrame({"study": ["a", "a"], "yi": [0.1, 0.2], "vi": [0.1, 0.1]})
+    matrix = np.array(V) if isinstance(V, list) and isinstance(V[0], list) else V
+    with pytest.raises(ModelError, match=message):
+        ca.aggregate(two, cluster="study", V=matrix)

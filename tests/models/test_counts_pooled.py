@@ -178,7 +178,10 @@ BAD = {
         lambda: ca.peto(**CELLS, add=(1, 2, 3)),
         "add takes one value, or two: for the effects of the studies and for pooling them",
     ),
-    "level": (lambda: ca.peto(**CELLS, level=95), "level is 95; an interval's probability lies between 0 and 1"),
+    "level": (
+        lambda: ca.peto(**CELLS, level=95),
+        "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95",
+    ),
     "one sided": (
         lambda: ca.mantel_haenszel("OR", ai=[0, 0], bi=[5, 4], ci=[1, 2], di=[5, 4]),
         "the odds ratio is zero: in every study one group is without events (or without non-events); use RD or IRD, or "

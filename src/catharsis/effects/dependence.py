@@ -270,9 +270,12 @@ def _per_cluster(name: str, value: Any, labels: Sequence[Hashable], lowest: floa
 
 
 def _rows_of(V: Any, k: int) -> Callable[[IntArray], FloatArray]:
-    """The covariance of some rows, out of a matrix or of blocks."""
-    if isinstance(V, Sequence):
-        parts = list(V)  # each block made once
+    """The covariance of some rows, out of a matrix or of blocks, each checked."""
+    if isinstance(V, Sequence) and not isinstance(V, str):
+        try:
+            parts = [(list(rows), _covariance(block)) for rows, block in V]  # each block made once
+        except (TypeError, ValueError):
+            raise ModelError("V as a list needs pairs of rows and their covariance block") from None
         place: dict[int, tuple[int, int]] = {}
         for b, (rows, _) in enumerate(parts):
             place |= {int(row): (b, i) for i, row in enumerate(rows)}
@@ -284,10 +287,27 @@ def _rows_of(V: Any, k: int) -> Callable[[IntArray], FloatArray]:
             return np.array([[parts[b][1][i, j] if b == c else 0.0 for c, j in at] for b, i in at])
 
         return of
-    matrix = np.asarray(V.toarray() if hasattr(V, "toarray") else V, dtype=float)
-    if matrix.shape != (k, k):
-        raise ModelError(f"V is {' x '.join(map(str, matrix.shape))}, and data has {k} rows")
+    matrix = _covariance(V.toarray() if hasattr(V, "toarray") else V)
+    if len(matrix) != k:
+        raise ModelError(f"V has {len(matrix)} rows, and data has {k}")
     return lambda rows: matrix[np.ix_(rows, rows)]
+
+
+def _covariance(V: Any) -> FloatArray:
+    """A covariance matrix of numbers, square and symmetric, with variances above zero."""
+    try:
+        matrix = np.asarray(V, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError("V holds something that is not a number, or rows of different lengths") from None
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ModelError(f"V has shape {matrix.shape}; a covariance has as many rows as columns")
+    bad = ~(np.diag(matrix) > 0)
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise ModelError(f"V has {matrix[i, i]:g} on its diagonal in row {i + 1}: a variance is above 0")
+    if not np.allclose(matrix, matrix.T, rtol=1e-8, atol=0):
+        raise ModelError("V is not symmetric: the covariance of two effects stands in two places")
+    return matrix
 
 
 def _one_row_each(data: pd.DataFrame, codes: IntArray, m: int) -> dict[str, Any]:

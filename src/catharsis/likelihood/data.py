@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import ConstantCorrelation, split_covariance
 from catharsis.likelihood.design import Design, codes, design_matrix, intercept_only, refuse_collinear
 from catharsis.numerics import FloatArray, IntArray
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 SYMMETRIC = 1e-8  # relative difference of two mirrored covariances that is rounding
 SEMIDEFINITE = 1e-8  # eigenvalue of a correlation matrix below zero that is rounding
+
+
+FAR = 1e70  # effects beyond this, or whose variance is beyond its square, overflow in weights and their squares
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,7 @@ def _data(
         labels = tuple(str(i + 1) for i in range(len(effects)))
         if X is None:
             return effects, variances, intercept_only(len(effects)), labels
-        matrix = np.asarray(X, dtype=float)
-        if matrix.ndim != 2 or len(matrix) != len(effects):
-            raise ModelError(f"X has shape {matrix.shape}; it needs one row for each of the {len(effects)} effects")
+        matrix = _matrix(X, len(effects))
         terms = (
             "intercept" if np.all(matrix[:, 0] == 1) else "x1",
             *(f"x{i + 1}" for i in range(1, matrix.shape[1])),
@@ -111,14 +113,45 @@ def _data(
     )
 
 
+def _matrix(X: Any, k: int) -> FloatArray:
+    """Moderators as a matrix of numbers with one row per effect."""
+    try:
+        matrix = np.asarray(X)
+        matrix = matrix if np.iscomplexobj(matrix) else np.asarray(matrix, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError("X holds something that is not a number, or rows of different lengths") from None
+    if np.iscomplexobj(matrix):
+        raise ModelError("X holds complex numbers; moderators are real")
+    if matrix.ndim != 2 or len(matrix) != k or matrix.shape[1] == 0:
+        raise ModelError(f"X has shape {matrix.shape}; it needs one row for each of the {k} effects")
+    return matrix
+
+
 def _vector(values: Any, name: str) -> FloatArray:
     try:
+        given = np.asarray(values)
+        if np.iscomplexobj(given):
+            raise ModelError(f"{name} holds complex numbers; effects and variances are real")
         found = np.array(values, dtype=float)  # a copy: V may replace some of it
     except (TypeError, ValueError):
-        raise ModelError(f"{name} holds something that is not a number") from None
+        raise ModelError(f"{name} holds something that is not a number{_first_text(values)}") from None
     if found.ndim != 1:
         raise ModelError(f"{name} has {found.ndim} dimensions; it needs one value per effect")
     return found
+
+
+def _first_text(values: Any) -> str:
+    """Where the first value stands that is no number: its row's name in a Series, else its position from 1."""
+    try:
+        rows = list(values.items()) if hasattr(values, "items") else list(enumerate(values, start=1))
+    except TypeError:
+        return ""
+    for row, value in rows:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return f": {shown(value)} in row {row}; enter a number, or leave the row out"
+    return ""
 
 
 def _check(yi: FloatArray, vi: FloatArray, design: Design, labels: Sequence[str], level: float) -> None:
@@ -135,10 +168,16 @@ def _check(yi: FloatArray, vi: FloatArray, design: Design, labels: Sequence[str]
             where = ", ".join(labels[i] for i in np.flatnonzero(bad)[:5])
             need = "a finite number" if name == "effect" else "positive and finite"
             raise ModelError(f"the {name} of {where} is {values[bad][0]}; it must be {need}")
+    far = (np.abs(yi) > FAR) | (vi > FAR**2) | (vi < 1 / FAR**2)
+    if far.any():
+        i = int(np.argmax(far))
+        raise ModelError(
+            f"effect {labels[i]} is {yi[i]:g} with variance {vi[i]:g}: squares of such numbers leave the range of "
+            "double precision; choose another unit"
+        )
     if len(yi) < design.X.shape[1]:
         raise ModelError(f"{len(yi)} effects cannot carry {design.X.shape[1]} coefficients")
-    if not 0 < level < 1:
-        raise ModelError(f"level is {level}; an interval's probability lies between 0 and 1")
+    interval_level(level)
 
 
 def random_factors(random: str | None, data: pd.DataFrame | None, k: int) -> list[tuple[str, IntArray]]:

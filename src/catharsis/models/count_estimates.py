@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import Counts, adjusted, cochran_q, observed_effects
 from catharsis.models.wald import Wald
 from catharsis.numerics import FloatArray, chi2_upper, critical_value, two_sided_p
@@ -103,7 +104,7 @@ class CountEstimates:
 
     def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limits, (p,) each."""
-        level = self.level if level is None else checked_level(level)
+        level = self.level if level is None else interval_level(level)
         reach = critical_value(level, self.df) * self.se
         return self.beta - reach, self.beta + reach
 
@@ -163,19 +164,6 @@ class EqualEffects(CountEstimates):
     def bic(self) -> float:
         """Schwarz's criterion of the normal likelihood of the observed effects."""
         return -2 * self.llf + float(np.log(max(np.isfinite(self.yi).sum(), 1)))
-
-
-def checked_level(level: float) -> float:
-    """The probability of an interval.
-
-    Raises
-    ------
-    ModelError
-        Unless it lies between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise ModelError(f"level is {level}; an interval's probability lies between 0 and 1")
-    return level
 
 
 def pair(value: Any, second: Any, name: str) -> tuple[Any, Any]:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import read_counts
 from catharsis.likelihood.counts_maximum import Arrow, Maximum
 from catharsis.likelihood.design import Design, design_matrix, intercept_only, refuse_collinear
-from catharsis.models.count_estimates import CountEstimates, checked_level, shown_effects
+from catharsis.models.count_estimates import CountEstimates, shown_effects
 from catharsis.models.count_model import CountModel
 from catharsis.models.wald import Wald, wald_test
 from catharsis.numerics import FloatArray
@@ -223,7 +224,7 @@ def fit_counts(
     ({'intercept': -1.037}, 0.067)
     """
     _check_options(measure, model, method, test, nagq, coding, cor)
-    checked_level(level)
+    interval_level(level)
     columns = {
         "ai": ai, "bi": bi, "ci": ci, "di": di, "n1i": n1i, "n2i": n2i, "x1i": x1i, "t1i": t1i, "x2i": x2i, "t2i": t2i,
         "xi": xi, "mi": mi, "ni": ni, "ti": ti,

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import Counts, adjusted, hypergeometric_score, read_counts
 from catharsis.likelihood.counts_families import expected_events
-from catharsis.models.count_estimates import EqualEffects, checked_level, heterogeneity_around, pair, shown_effects
+from catharsis.models.count_estimates import EqualEffects, heterogeneity_around, pair, shown_effects
 from catharsis.models.wald import Wald
 from catharsis.numerics import FloatArray, chi2_upper
 
@@ -111,7 +112,7 @@ def mantel_haenszel(
     """
     if measure not in POOLED:
         raise ModelError(f'the Mantel-Haenszel method has no measure "{measure}": {did_you_mean(measure, [*POOLED])}')
-    checked_level(level)
+    interval_level(level)
     columns = {
         "ai": ai, "bi": bi, "ci": ci, "di": di, "n1i": n1i, "n2i": n2i, "x1i": x1i, "t1i": t1i, "x2i": x2i, "t2i": t2i,
     }  # fmt: skip

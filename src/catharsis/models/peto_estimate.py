@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import adjusted, hypergeometric_score, read_counts
 from catharsis.models.count_estimates import (
     EqualEffects,
-    checked_level,
     heterogeneity_around,
     pair,
     shown_effects,
@@ -74,7 +74,7 @@ def peto(
     >>> found.params.round(4).to_dict(), found.bse.round(4).to_dict()
     ({'intercept': -1.2373}, {'intercept': 0.2566})
     """
-    checked_level(level)
+    interval_level(level)
     columns = {"ai": ai, "bi": bi, "ci": ci, "di": di, "n1i": n1i, "n2i": n2i}
     counts, _, notes = read_counts("PETO", columns, data)
     (add1, add2), (to1, to2) = pair(add, 0.0, "add"), pair(to, "none", "to")

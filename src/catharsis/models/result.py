@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.likelihood.arguments import group_labels, interval_level
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
@@ -314,7 +315,7 @@ class Fit:
         df = np.array([self._df_at(row) for row in rows])
         reach = critical_value(self.level, df) * se
         with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = (estimate - rhs) / se
+            statistic = (estimate - _numbers(rhs, "rhs")) / se
         return pd.DataFrame(
             {"estimate": estimate, "se": se, "statistic": statistic, "df": df,
              "p": two_sided_p(statistic, df), "low": estimate - reach, "high": estimate + reach}
@@ -328,7 +329,7 @@ class Fit:
         ModelError
             When L does not have one column per coefficient, or its rows repeat each other.
         """
-        rows = self._combined(L)
+        rows, rhs = self._combined(L), _numbers(rhs, "rhs")
         if np.linalg.matrix_rank(rows) < len(rows):
             raise ModelError("the combinations repeat each other: remove a row that follows from the others")
         if self.scale == 0:
@@ -338,7 +339,7 @@ class Fit:
         return wald_test(rows @ self.beta - rhs, rows @ self.cov @ rows.T, min(map(self._df_at, rows)))
 
     def _combined(self, L: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
-        rows = np.atleast_2d(np.asarray(L, dtype=float))
+        rows = np.atleast_2d(_numbers(L, "L"))
         if rows.ndim != 2 or rows.shape[1] != self.blocks.p:
             raise ModelError(
                 f"L has shape {rows.shape}; it needs one column for each of the {self.blocks.p} coefficients: "
@@ -387,6 +388,8 @@ class Fit:
         """Likelihood-ratio test against a smaller or larger model; see `models.comparison.likelihood_ratio`."""
         from catharsis.models.comparison import likelihood_ratio
 
+        if not isinstance(other, Fit):
+            raise ModelError(f"compare() needs another fitted model, not {shown(other)}")
         if self.weights is not None or other.weights is not None:
             raise ModelError(
                 "with weights of the user's own the coefficients do not maximise the likelihood: fit without weights="
@@ -573,11 +576,7 @@ class Fit:
 
     def _probability(self, level: float | None) -> float:
         """The level asked for, checked; by default that of the fit."""
-        if level is None:
-            return self.level
-        if not 0 < level < 1:
-            raise ModelError(f"level is {level}; an interval's probability lies between 0 and 1")
-        return level
+        return self.level if level is None else interval_level(level)
 
     def _spread(self, error: float, df: float, level: float) -> float:
         """Half the width of a prediction interval; nan when heterogeneity is not modelled, or no df are left."""
@@ -707,12 +706,8 @@ class Fit:
 
         if self.weights is not None:
             raise ModelError("robust() is offered for inverse-variance weights: fit without weights=")
-        if len(cluster) != self.nobs:
-            raise ModelError(f"cluster has {len(cluster)} labels for {self.nobs} effects")
-        absent = sum(label is None or label != label for label in cluster)  # nan is the one value unequal to itself
-        if absent:
-            raise ModelError(f"cluster is missing for {absent} of {self.nobs} effects")
-        return robust(self.blocks, self.theta, self.design.terms, codes(cluster), type, self.level)
+        labels = group_labels(cluster, self.nobs, rows=self.labels)
+        return robust(self.blocks, self.theta, self.design.terms, codes(labels), type, self.level)
 
     # -- what each effect does --------------------------------------------------------------------
     def residuals(self, type: str = "standardized") -> pd.DataFrame:
@@ -858,6 +853,17 @@ class Fit:
         for position in self.design.columns[factor]:
             row[position] = float(self.design.terms[position] == f"{factor}[{level}]")
         return row
+
+
+def _numbers(values: Any, name: str) -> FloatArray:
+    """Finite numbers from what a caller gave."""
+    try:
+        found = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError(f"{name} holds something that is not a number") from None
+    if not np.isfinite(found).all():
+        raise ModelError(f"{name} holds a value that is not finite")
+    return found
 
 
 def with_level(model: Fit, level: float) -> Fit:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Correction = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
 CORRECTIONS: tuple[Correction, ...] = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
 
+CHUNK = 4_000_000  # numbers in the working covariances of clusters that are worked on together: 32 MB
 FEW_DF = 4.0  # below this Satterthwaite df the t reference is unreliable and p is not shown [@tipton2015a]
 
 
@@ -193,7 +194,13 @@ def robust(
         return _across(blocks, theta, terms, cluster_codes, type, level, pair)
     within, shared, scores = np.empty((m, p, p)), np.empty((m, p, p)), np.empty((m, p))
     notes: list[str] = []
-    for clusters, rows, Phi in _clusters(blocks, theta, cluster_codes):
+    plain = isinstance(blocks.ties, Nested) and type not in ("CR2", "CR3")
+    if plain:
+        shared, scores = _sums(weigh(blocks, theta, U_of).product, U_of, e_of, cluster_codes)
+        shared = np.sqrt(factor) * shared @ inverse.T
+        scores = np.sqrt(factor) * scores @ inverse.T
+        within = np.sqrt(factor) * inverse @ shared
+    for clusters, rows, Phi in () if plain else _clusters(blocks, theta, cluster_codes):
         L = np.asarray(np.linalg.cholesky(Phi), dtype=np.float64)
         U = np.asarray(np.linalg.solve(L, U_of[rows]), dtype=np.float64)
         e = np.linalg.solve(L, e_of[rows][:, :, None])
@@ -290,8 +297,16 @@ def _across(
     )  # fmt: skip
 
 
+def _sums(WX: FloatArray, X: FloatArray, residual: FloatArray, code: IntArray) -> tuple[FloatArray, FloatArray]:
+    """X_j'W_j X_j and X_j'W_j e_j of each cluster, (m, p, p) and (m, p), without any (n, n) matrix."""
+    p = X.shape[1]
+    columns = [[np.bincount(code, weights=WX[:, i] * X[:, j]) for j in range(p)] for i in range(p)]
+    scores = [np.bincount(code, weights=WX[:, i] * residual) for i in range(p)]
+    return np.moveaxis(np.array(columns, dtype=float), 2, 0), np.array(scores, dtype=float).T
+
+
 def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-    """For each cluster size n: the clusters (b,), their effects (b, n) and working covariances (b, n, n)."""
+    """Of each cluster size n some clusters (b,), their effects (b, n) and working covariances (b, n, n)."""
     size = np.bincount(code)
     order = np.argsort(code, kind="stable")
     start = np.concatenate([[0], np.cumsum(size)[:-1]])
@@ -301,7 +316,10 @@ def _clusters(blocks: Blocks, theta: FloatArray, code: IntArray) -> Iterator[tup
         clusters = np.flatnonzero(size == n)
         effects = order[start[clusters][:, None] + np.arange(n)]
         if isinstance(blocks.ties, Nested):
-            yield clusters, effects, blocks.ties.covariance(effects, theta)
+            step = max(CHUNK // int(n) ** 2, 1)
+            for first in range(0, len(clusters), step):
+                some = effects[first : first + step]
+                yield clusters[first : first + step], some, blocks.ties.covariance(some, theta)
             continue
         at = np.full(len(size), -1)
         at[clusters] = np.arange(len(clusters))

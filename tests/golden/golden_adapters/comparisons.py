@@ -41,15 +41,15 @@ def answer_wald(case: Case) -> dict[str, Any]:
 def theirs_wald(case: Case) -> tuple[dict[str, Any], str] | None:
     """R's joint statistic, when it lies within the rounding of the covariance that it shares with ours.
 
-    To first order z' S^-1 z moves by x' E x, x = S^-1 z, when S = L cov L' has the error E; a few units in the last
-    place of cov and of the products are |E| <= 8 eps |L| |cov| |L|'. Beside an uncentred year that is many digits.
+    To first order z' S^-1 z moves by x' E x, x = S^-1 z, when S = L cov L' has the error E; a unit in the last
+    place of cov is |E| <= eps |L| |cov| |L|'. Beside an uncentred year that is many digits.
     """
     if "X" not in case.args:
         return None
     model, own, theirs = fitted(case), answer_wald(case), case.results["QM"]
     L = np.atleast_2d(np.array(case.args["X"], dtype=float))
     x = np.linalg.solve(L @ model.cov @ L.T, L @ model.beta - case.args.get("rhs", 0.0))
-    error = 8 * np.finfo(float).eps * (abs(x) @ (abs(L) @ abs(model.cov) @ abs(L).T) @ abs(x))
+    error = np.finfo(float).eps * (abs(x) @ (abs(L) @ abs(model.cov) @ abs(L).T) @ abs(x))
     df1, df2 = own["QMdf"]
     exact = own["QM"] * (1.0 if np.isinf(df2) else df1)
     given = theirs * (1.0 if np.isinf(df2) else df1)

@@ -176,6 +176,17 @@ def theirs_deleted(answer: Callable[[Case], dict[str, Any]]) -> Callable[[Case],
     return again
 
 
+def theirs_diagnostics(case: Case) -> tuple[dict[str, Any], str] | None:
+    """As `theirs_deleted`, and without residual over standard error where an effect is fitted exactly: 0 / 0."""
+    again = theirs_deleted(answer_diagnostics)(case)
+    answer, reason = again if again is not None else (answer_diagnostics(case), "")
+    certain = [i for i, se in enumerate(answer["rstandard_se"]) if se is not ... and se == 0]
+    if certain:
+        answer = {**answer, **without({"rstandard_z": answer["rstandard_z"]}, certain)}
+        reason += f"{len(certain)} effects are fitted exactly, and R divides rounding by rounding"
+    return (answer, reason) if reason else None
+
+
 def answer_baujat(case: Case) -> dict[str, Any]:
     frame = baujat(fitted(case))
     return {"x": frame["heterogeneity"].to_numpy(), "y": frame["influence"].to_numpy()}
@@ -217,7 +228,7 @@ def scale(case: Case, name: str) -> Any:
 
 
 FAMILIES = {
-    "diagnostics": Family(answer_diagnostics, scale=scale, theirs=theirs_deleted(answer_diagnostics)),
+    "diagnostics": Family(answer_diagnostics, scale=scale, theirs=theirs_diagnostics),
     "influence": Family(answer_influence, scale=scale, theirs=theirs_deleted(answer_influence)),
     "leave1out": Family(answer_leave_one_out, scale=scale, theirs=theirs_leave_one_out),
     "cumul": Family(answer_cumulative, scale=scale, theirs=theirs_cumulative),
