@@ -228,3 +228,15 @@ def test_a_thousand_effects_take_no_matrix_of_them():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.2e7  # a 1000 x 1000 matrix has 8e6 bytes, and several would be needed; chunks of rows do not grow
+
+
+@pytest.mark.parametrize(("method", "known"), [("EE", True), ("DL", False), ("REML", False)])
+def test_as_many_effects_as_coefficients_left_is_no_estimate_of_heterogeneity(method, known):
+    """k - 1 = p: without an effect tau^2 cannot be estimated, and is not silently taken as zero (metafor: NA)."""
+    X = np.array([[1.0, 1], [1, 2], [1, 4]])
+    model = ca.fit(yi=[-0.3, 0.4, 1.9], vi=[0.02, 0.2, 0.1], X=X, method=method)
+    frame = model.influence()
+    assert np.isfinite(frame["rstudent"]).all() == known
+    assert np.isfinite(model.residuals("studentized")["z"]).all() == known
+    assert ("no fit is given" in "".join(frame.attrs["notes"])) != known
+    assert np.isfinite(frame["hat"]).all()

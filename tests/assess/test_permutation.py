@@ -139,3 +139,12 @@ def test_what_is_refused(call, words):
     with pytest.raises(ModelError) as problem:
         call()
     assert str(problem.value) == words
+
+
+def test_a_perfect_fit_is_as_extreme_as_it_gets():
+    """Without residual scatter the Knapp-Hartung statistic is infinite; no permutation but such another reaches it."""
+    X = np.array([[1.0, 0], [1, 0], [1, 1]])
+    model = ca.fit(yi=[0.5, 0.5, 0.6], vi=[0.1, 0.1, 0.1], X=X, method="DL", test="knha")
+    found = ca.permutation_test(model, exact=True)
+    assert found.permutations == 3
+    np.testing.assert_allclose(found.pvalues, 1 / 3)

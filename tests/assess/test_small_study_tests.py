@@ -322,3 +322,20 @@ def test_a_multilevel_model_is_refused_where_effects_must_be_independent():
         ca.egger(model, model="lm")
     with pytest.raises(ca.ModelError, match="the effects are dependent: give cluster="):
         ca.pet_peese(model)
+
+
+def test_excess_significance_averages_at_the_heterogeneity_that_it_is_told():
+    yi, vi, tau2 = np.array(YI), np.array(VI), 0.2
+    found = ca.excess_significance(yi, vi, tau2=tau2)
+    assert found.theta == pytest.approx(np.average(yi, weights=1 / (vi + tau2)), rel=1e-14)
+    model = ca.fit(yi=yi, vi=vi)  # a model keeps its own estimate, as in metafor
+    assert ca.excess_significance(model, tau2=tau2).theta == model.beta[0]
+
+
+def test_trimming_down_to_one_effect_as_metafor():
+    found = ca.trim_and_fill([-0.3, 0.4, 1.9], [0.02, 0.2, 0.1], method="EE")
+    assert (found.k0, found.side) == (2, "left")
+    assert found.se_k0 == pytest.approx(1.4881, abs=5e-5)
+    assert found.fit.beta[0] == pytest.approx(-0.3, rel=1e-14)
+    assert found.fit.se[0] == pytest.approx(0.1118, abs=5e-5)
+    assert "a single effect" in found.notes[-1]

@@ -19,7 +19,7 @@ from catharsis.models.random_effects import predicted_effects
 from catharsis.models.robust import CORRECTIONS, robust
 from catharsis.models.variance_components import maximise
 
-CLOSE = 1e-10  # worst difference seen: 6e-12, in the information matrix
+CLOSE = 1e-10  # share of the largest element; worst difference seen in 3,000 designs: 2e-12, in the information matrix
 
 
 def design(seed, depth=2, rho=None, own=True, k=24, cluster=None):
@@ -121,6 +121,20 @@ def test_what_models_make_of_it(rho, cluster):
         robust(here, theta, "abc", np.arange(here.k), "CR2")
     answers = [robust(blocks, theta, "abc", np.arange(here.k), "CR1") for blocks in (here, there)]
     close(answers[0].cov, answers[1].cov, 1e-8)
+
+
+@pytest.mark.parametrize("type", CORRECTIONS)
+def test_clusters_a_few_at_a_time(type, monkeypatch):
+    *given_, theta = design(1, 1, 0.6, True, k=60, cluster=1)
+    here, code = make_blocks(*given_), given_[3][0][1]
+    assert code.max() > 3
+    first = robust(here, theta, "abc", code, type)
+    monkeypatch.setattr("catharsis.models.robust.CHUNK", 1)
+    second = robust(here, theta, "abc", code, type)
+    dense_first = robust(replace(here, ties=here.stacks), theta, "abc", code, type)
+    for other in (second, dense_first):
+        close(first.cov, other.cov, 1e-8)
+        assert_allclose(first.df, other.df, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rho", [None, 0.6, -0.04])

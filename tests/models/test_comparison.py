@@ -100,3 +100,10 @@ def test_inflation_refuses():
         model("yi ~ x").vif()
     with pytest.raises(ModelError, match="not among the 2 coefficients"):
         inflation(np.eye(2), [[5]])
+
+
+def test_combinations_of_a_perfect_fit_have_no_joint_test():
+    X = np.array([[1.0, 0], [1, 0], [1, 1]])
+    model = fit(yi=[0.5, 0.5, 0.6], vi=[0.1, 0.1, 0.1], X=X, method="DL", test="knha")
+    assert np.isnan(model.wald_test(np.eye(2)).p)
+    assert np.isnan(model.wald([0, 1]).p)

@@ -170,3 +170,40 @@ def test_mistakes(change, message):
         fit_location_scale(**({"yi": yi, "vi": vi, "X": X, "scale": X} | change))
     with pytest.raises(ModelError, match="cannot carry"):
         fit_location_scale(yi=yi[:3], vi=vi[:3], X=X[:3], scale=X[:3], method="ML")
+
+
+@pytest.mark.parametrize("method", ["ML", "REML"])
+def test_identity_link_at_its_boundary_is_the_fit_of_each_group(method):
+    """A factor that moderates both parts splits the likelihood: each group's own tau^2, zero in the quiet one."""
+    rng = np.random.default_rng(5)
+    group = np.repeat([0, 1, 2], 12)
+    vi = rng.uniform(0.02, 0.2, 36)
+    yi = np.where(group == 1, 0.1 * np.sqrt(vi), np.sqrt(vi + 0.3 * group + 0.1)) * rng.normal(size=36)
+    X = np.column_stack([np.ones(36), group == 1, group == 2]).astype(float)
+    model = fit_location_scale(yi=yi, vi=vi, X=X, scale=X, link="identity", method=method)
+    own = [fit(yi=yi[group == g], vi=vi[group == g], method=method, test="z") for g in range(3)]
+    assert own[1].tau2 == 0
+    np.testing.assert_allclose(model.tau2[[0, 12, 24]], [one.tau2 for one in own], rtol=1e-7, atol=1e-15)
+    np.testing.assert_allclose(model.beta[0], own[0].beta[0], rtol=1e-8)
+    if method == "ML":
+        assert model.llf == pytest.approx(sum(one.llf for one in own), abs=1e-10)
+    assert "boundary" in model.notes[0]
+    assert np.isnan(model.scale_bse).all()
+
+
+def test_identity_link_reaches_the_boundary_that_a_search_finds():
+    """Egger et al. (2001): log odds ratios of magnesium by year; metafor 3.8 (nlminb) stops at the same corner."""
+    yi = [-0.830348302888, -1.05605267425, -1.278139187147, -0.043485111939, 0.223143551314, -2.407453164559,
+          -1.280933845462, -1.191702937378, -0.695748009684, -2.208274413521, -2.038158073397, -0.85026998169]  # fmt: skip
+    vi = [1.55, 0.17, 0.65, 2.04, 0.24, 1.15, 1.42, 2.76, 0.29, 1.23, 0.61, 0.38]
+    x = np.array([0.0, 2, 2, 3, 4, 5, 5, 5, 6, 6, 6, 7])
+    Z = np.column_stack([np.ones(12), x])
+    model = fit_location_scale(yi=yi, vi=vi, X=Z, scale=Z, link="identity", method="ML")
+    problem = _Problem(np.array(yi), np.array(vi), Z, Z, False, False)
+    best = -np.inf  # all lines that are not negative at either end of x
+    for at_low in np.linspace(0, 1, 201):
+        for at_high in np.linspace(0, 1, 201):
+            tau2 = at_low + (at_high - at_low) * x / 7
+            best = max(best, problem._height(tau2)[0])
+    assert model.llf >= best - 1e-12
+    assert (model.tau2 >= 0).all()

@@ -264,7 +264,7 @@ BAD_INTERVALS = [
     ({"method": "PM"}, {"type": "GENQ"}, "PM has no fixed weights for a generalised Q interval; use type='QP'"),
     ({"method": "SJ"}, {"type": "GENQ"}, "SJ has no fixed weights for a generalised Q interval; use type='QP'"),
     ({}, {"type": "QPP"}, 'there is no interval of type "QPP": did you mean "QP"?'),
-    ({}, {"level": 95}, "level is 95; an interval's probability lies between 0 and 1"),
+    ({}, {"level": 95}, "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95"),
 ]  # fmt: skip
 
 

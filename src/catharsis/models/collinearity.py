@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from catharsis.errors import ModelError
 from catharsis.numerics import FloatArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from catharsis.models.result import Fit
 
 
 def inflation(cov: FloatArray, groups: Sequence[Sequence[int]] | None = None) -> FloatArray:
@@ -55,3 +61,31 @@ def inflation(cov: FloatArray, groups: Sequence[Sequence[int]] | None = None) ->
         logs = [np.linalg.slogdet(R[np.ix_(part, part)])[1] for part in (inside, outside)]
         found.append(np.exp(sum(logs) - whole))
     return np.array(found)
+
+
+def moderator_inflation(model: Fit) -> pd.DataFrame:
+    """Variance inflation of each moderator, a factor's dummies taken together (generalised factor).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: moderators; columns coefficients (their number), vif, and sif = vif^(1 / (2 coefficients)), the
+        factor by which a confidence interval is wider than without the overlap.
+
+    Raises
+    ------
+    ModelError
+        With fewer than two moderator coefficients.
+    """
+    import pandas as pd
+
+    keep = [i for i, term in enumerate(model.design.terms) if term != "intercept"]
+    place = {position: i for i, position in enumerate(keep)}
+    groups = {name: [place[i] for i in columns] for name, columns in model.design.columns.items()}
+    single = [i for i in place.values() if not any(i in group for group in groups.values())]
+    groups.update({model.design.terms[keep[i]]: [i] for i in single})
+    values = inflation(model.cov[np.ix_(keep, keep)], list(groups.values()))
+    sizes = [len(group) for group in groups.values()]
+    return pd.DataFrame(
+        {"coefficients": sizes, "vif": values, "sif": values ** (0.5 / np.array(sizes))}, index=list(groups)
+    )

@@ -67,7 +67,20 @@ def deletions(fit: Fit, what: str) -> Fits:
 
 
 def _deletions(fit: Fit, what: str) -> tuple[Fits, FloatArray]:
-    """The fits without each effect, and the covariance of the coefficients from all effects at their tau^2."""
+    """The fits without each effect, and the covariance of the coefficients from all effects at their tau^2.
+
+    Where as many effects remain as there are coefficients, no tau^2 can be estimated beside moderators: such fits are
+    nan, rather than those of homogeneous effects.
+    """
+    found, cov = _every_deletion(fit, what)
+    if fit.nobs - 1 == fit.blocks.p > 1 and fit.method not in ("EE", "FE") and held(fit) is None:
+        for name in ("beta", "cov", "tau2", "scale", "QE", "typical"):
+            getattr(found, name)[:] = np.nan
+        cov[:] = np.nan
+    return found, cov
+
+
+def _every_deletion(fit: Fit, what: str) -> tuple[Fits, FloatArray]:
     k = fit.nobs
     every = problems_of(fit, np.ones((1, k), dtype=bool), what)
     fast = None if every.a is not None else fits_without_one(

@@ -15,7 +15,8 @@ from catharsis.likelihood.marginal import log_likelihood, moments, typical_varia
 from catharsis.likelihood.random_effects import RandomEffects
 from catharsis.likelihood.structures import SLOPES, SPATIAL, UNSTRUCTURED, Structure, level_covariance
 from catharsis.models.knapp_hartung import Test
-from catharsis.models.result import Fit, Prediction
+from catharsis.models.prediction import Prediction
+from catharsis.models.result import Fit
 from catharsis.models.variance_components import Components, maximise
 from catharsis.numerics import FloatArray, IntArray, critical_value
 

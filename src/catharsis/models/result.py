@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean, shown
+from catharsis.errors import ModelError, shown
 from catharsis.likelihood.arguments import group_labels, interval_level
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
 from catharsis.models import heterogeneity
 from catharsis.models.heterogeneity_intervals import HeterogeneityInterval, IntervalType, heterogeneity_interval
-from catharsis.models.kenward_roger import KenwardRoger, kenward_roger
-from catharsis.models.knapp_hartung import Test, knapp_hartung_scale
+from catharsis.models.kenward_roger import KenwardRoger
+from catharsis.models.knapp_hartung import Test
+from catharsis.models.prediction import Prediction
 from catharsis.models.wald import Wald, wald_test
 from catharsis.numerics import FloatArray, IntArray, chi2_upper, critical_value, two_sided_p
 
@@ -25,26 +26,6 @@ if TYPE_CHECKING:
 
     from catharsis.models.comparison import Comparison
     from catharsis.models.robust import Correction, Robust
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The average effect at one setting of the moderators, and where a new study would fall.
-
-    Attributes
-    ----------
-    estimate, se, low, high : float
-        The average and its confidence interval.
-    pi_low, pi_high : float
-        Prediction interval for the true effect of a new study; nan when heterogeneity is not modelled.
-    """
-
-    estimate: float
-    se: float
-    low: float
-    high: float
-    pi_low: float
-    pi_high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -288,93 +269,22 @@ class Fit:
         return wald_test(self.beta[chosen], self.cov[np.ix_(chosen, chosen)], float(self.dfs[chosen].min()))
 
     def combinations(self, L: Sequence[Sequence[float]] | FloatArray, rhs: float | FloatArray = 0.0) -> pd.DataFrame:
-        """Linear combinations of the coefficients, each tested against `rhs`.
+        """Linear combinations of the coefficients; see `models.linear_combinations.combinations`."""
+        from catharsis.models.linear_combinations import combinations
 
-        Parameters
-        ----------
-        L : (c, p) array
-            One combination per row.
-        rhs : float or (c,) array
-            Their values under the hypothesis.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns estimate, se, statistic, df, p, low, high.
-
-        Raises
-        ------
-        ModelError
-            When L does not have one column per coefficient.
-        """
-        import pandas as pd
-
-        rows = self._combined(L)
-        estimate = rows @ self.beta
-        se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.cov, rows))
-        df = np.array([self._df_at(row) for row in rows])
-        reach = critical_value(self.level, df) * se
-        with np.errstate(divide="ignore", invalid="ignore"):
-            statistic = (estimate - _numbers(rhs, "rhs")) / se
-        return pd.DataFrame(
-            {"estimate": estimate, "se": se, "statistic": statistic, "df": df,
-             "p": two_sided_p(statistic, df), "low": estimate - reach, "high": estimate + reach}
-        )  # fmt: skip
+        return combinations(self, L, rhs)
 
     def wald_test(self, L: Sequence[Sequence[float]] | FloatArray, rhs: float | FloatArray = 0.0) -> Wald:
-        """Joint test that the linear combinations `L` (c, p) of the coefficients equal `rhs`; nan like `wald`.
+        """Joint test of linear combinations; see `models.linear_combinations.joint_test`."""
+        from catharsis.models.linear_combinations import joint_test
 
-        Raises
-        ------
-        ModelError
-            When L does not have one column per coefficient, or its rows repeat each other.
-        """
-        rows, rhs = self._combined(L), _numbers(rhs, "rhs")
-        if np.linalg.matrix_rank(rows) < len(rows):
-            raise ModelError("the combinations repeat each other: remove a row that follows from the others")
-        if self.scale == 0:
-            return Wald(float("nan"), len(rows), self.df, float("nan"))
-        if self.adjusted is not None:
-            return self.adjusted.wald(rows @ self.beta - rhs, rows)
-        return wald_test(rows @ self.beta - rhs, rows @ self.cov @ rows.T, min(map(self._df_at, rows)))
-
-    def _combined(self, L: Sequence[Sequence[float]] | FloatArray) -> FloatArray:
-        rows = np.atleast_2d(_numbers(L, "L"))
-        if rows.ndim != 2 or rows.shape[1] != self.blocks.p:
-            raise ModelError(
-                f"L has shape {rows.shape}; it needs one column for each of the {self.blocks.p} coefficients: "
-                + ", ".join(self.design.terms)
-            )
-        return rows
+        return joint_test(self, L, rhs)
 
     def vif(self) -> pd.DataFrame:
-        """Variance inflation of each moderator, a factor's dummies taken together (generalised factor).
+        """Variance inflation of each moderator; see `models.collinearity.moderator_inflation`."""
+        from catharsis.models.collinearity import moderator_inflation
 
-        Returns
-        -------
-        pandas.DataFrame
-            Index: moderators; columns coefficients (their number), vif, and sif = vif^(1 / (2 coefficients)), the
-            factor by which a confidence interval is wider than without the overlap.
-
-        Raises
-        ------
-        ModelError
-            With fewer than two moderator coefficients.
-        """
-        import pandas as pd
-
-        from catharsis.models.collinearity import inflation
-
-        keep = [i for i, term in enumerate(self.design.terms) if term != "intercept"]
-        place = {position: i for i, position in enumerate(keep)}
-        groups = {name: [place[i] for i in columns] for name, columns in self.design.columns.items()}
-        single = [i for i in place.values() if not any(i in group for group in groups.values())]
-        groups.update({self.design.terms[keep[i]]: [i] for i in single})
-        values = inflation(self.cov[np.ix_(keep, keep)], list(groups.values()))
-        sizes = [len(group) for group in groups.values()]
-        return pd.DataFrame(
-            {"coefficients": sizes, "vif": values, "sif": values ** (0.5 / np.array(sizes))}, index=list(groups)
-        )
+        return moderator_inflation(self)
 
     def backtransform(
         self, measure: str | None = None, transformation: str | None = None, x: FloatArray | None = None, **given: Any
@@ -440,49 +350,10 @@ class Fit:
         )  # fmt: skip
 
     def profile(self, tau2: Sequence[float] | FloatArray | None = None) -> pd.DataFrame:
-        """The (restricted) log-likelihood along tau^2, coefficients at their best (univariate models).
+        """The log-likelihood along tau^2; see `models.likelihood_profile.likelihood_profile`."""
+        from catharsis.models.likelihood_profile import likelihood_profile
 
-        Parameters
-        ----------
-        tau2 : sequence of float, optional
-            Values, squared units; by default 0 and 40 steps that reach beyond the estimate and the Q-profile interval.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns tau2 and llf; the full likelihood for ML, the restricted one for every other method.
-
-        Raises
-        ------
-        ModelError
-            For models with random factors, and for values that are not variances.
-
-        References
-        ----------
-        [@hardy1996]
-
-        Examples
-        --------
-        >>> from catharsis.models.fit import fit
-        >>> fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05]).profile([0.0, 0.1225, 1.0])["llf"].round(3).tolist()
-        [-3.029, -1.001, -2.028]
-        """
-        import pandas as pd
-
-        if self.blocks.factors != ("effect",):
-            raise ModelError("profile() along tau^2 belongs to univariate models")
-        if tau2 is None:
-            _, high = heterogeneity_interval(
-                self.blocks.y, self.vi, self.blocks.X, self.tau2, "PM", self.typical_variance, self.level
-            )
-            values = np.linspace(0, 1.2 * max(high, 2 * self.tau2, float(np.median(self.vi))), 41)
-        else:
-            values = np.atleast_1d(np.asarray(tau2, dtype=float))
-        if values.ndim != 1 or not (np.isfinite(values).all() and (values >= 0).all()):
-            raise ModelError("profile() needs values of tau^2: finite numbers that are not negative")
-        reml = self.method != "ML"
-        heights = [log_likelihood(self.blocks, moments(self.blocks, np.array([t])), reml) for t in values]
-        return pd.DataFrame({"tau2": values, "llf": heights})
+        return likelihood_profile(self, tau2)
 
     # -- predictions ----------------------------------------------------------------------------
     def predict(
@@ -524,45 +395,16 @@ class Fit:
         x: Sequence[float] | FloatArray | None = None,
         level: float | None = None,
     ) -> Prediction:
-        """A prediction interval with a standard error and degrees of freedom of its own, whatever the test.
+        """A prediction interval by name; see `models.prediction.new_study_interval`."""
+        from catharsis.models.prediction import new_study_interval
 
-        Parameters
-        ----------
-        kind : str
-            HTS: plain standard error, t with k - p - 1 degrees of freedom [@higgins2009]. HK: Knapp-Hartung standard
-            error, k - p. KR: Kenward-Roger standard error and degrees of freedom [@partlett2017].
-        x : (p,) sequence, optional
-            A row of X; the intercept alone by default.
-        level : float, optional
-            Probability of the intervals.
-
-        Returns
-        -------
-        Prediction
-            As from `predict`, but for the limits of the prediction interval.
-
-        Raises
-        ------
-        ModelError
-            For models with random factors, and for KR without REML.
-
-        Examples
-        --------
-        >>> from catharsis.models.fit import fit
-        >>> model = fit(yi=[0.1, 0.4, 0.9, 0.3], vi=[0.02, 0.03, 0.05, 0.02])
-        >>> found = model.prediction_interval("HTS")
-        >>> round(found.pi_low, 3), round(found.pi_high, 3)
-        (-0.905, 1.69)
-        """
-        row, level = self._row(x), self._probability(level)
-        found = self.predict(row, level)
-        error, df = self._new_study(row, kind)
-        spread = self._spread(error, df, level)
-        return replace(found, pi_low=found.estimate - spread, pi_high=found.estimate + spread)
+        return new_study_interval(self, kind, x, level)
 
     def prediction_df(self, kind: Literal["HTS", "HK", "KR"], x: Sequence[float] | FloatArray | None = None) -> float:
-        """Degrees of freedom of `prediction_interval`; none are left, and it is nan, unless they are positive."""
-        return self._new_study(self._row(x), kind)[1]
+        """Its degrees of freedom; see `models.prediction.new_study_df`."""
+        from catharsis.models.prediction import new_study_df
+
+        return new_study_df(self, kind, x)
 
     def _row(self, x: Sequence[float] | FloatArray | None) -> FloatArray:
         """A row of the model matrix, checked."""
@@ -584,121 +426,29 @@ class Fit:
             return float("nan")
         return float(critical_value(level, df)) * float(np.sqrt(self.tau2 + error**2))
 
-    def _new_study(self, row: FloatArray, kind: str) -> tuple[float, float]:
-        """Standard error of the average and degrees of freedom of a prediction interval by name."""
-        if kind not in ("HTS", "HK", "KR"):
-            raise ModelError(f'there is no prediction interval "{kind}": {did_you_mean(kind, ["HTS", "HK", "KR"])}')
-        if self.blocks.factors != ("effect",):
-            raise ModelError(f"the prediction interval {kind} belongs to univariate models")
-        y, X = self.blocks.y, self.blocks.X
-        if kind == "KR":
-            if self.method != "REML" or self.held or self.weights is not None:
-                raise ModelError("the prediction interval KR rests on REML without weights; use HTS or HK")
-            found = kenward_roger(self.vi, X, self.tau2)
-            return float(np.sqrt(row @ found.cov @ row)), found.df(row)
-        if self.weights is None:
-            plain = moments(self.blocks, self.theta).cov()
-        else:
-            plain = self.cov / self.scale if self.scale > 0 else np.full_like(self.cov, np.nan)
-        se = float(np.sqrt(row @ plain @ row))
-        if kind == "HTS":
-            return se, float(self.df_resid - 1)
-        return se * float(np.sqrt(knapp_hartung_scale(y, self.vi, X, self.tau2, False))), float(self.df_resid)
-
     def level_means(self, factor: str) -> pd.DataFrame:
-        """Model-based mean at each level of a factor, other moderators at their mean.
+        """Model-based mean at each level of a factor; see `models.factor_levels.level_means`."""
+        from catharsis.models.factor_levels import level_means
 
-        Returns
-        -------
-        pandas.DataFrame
-            Index: levels; columns estimate, se, low, high.
-        """
-        import pandas as pd
-
-        rows = [self.predict(self._row_at(factor, level)) for level in self._levels(factor)]
-        return pd.DataFrame(
-            {name: [getattr(row, name) for row in rows] for name in ("estimate", "se", "low", "high")},
-            index=list(self._levels(factor)),
-        )
+        return level_means(self, factor)
 
     def contrasts(self, factor: str) -> pd.DataFrame:
-        """Each level of a factor against its reference level.
+        """Each level against the reference level; see `models.factor_levels.level_contrasts`."""
+        from catharsis.models.factor_levels import level_contrasts
 
-        Returns
-        -------
-        pandas.DataFrame
-            Index: levels but the reference; columns estimate, se, low, high, p.
-        """
-        import pandas as pd
-
-        first, *others = self._levels(factor)
-        rows = np.array([self._row_at(factor, level) - self._row_at(factor, first) for level in others])
-        estimate = rows @ self.beta
-        se = np.sqrt(np.einsum("ij,jk,ik->i", rows, self.cov, rows))
-        df = np.array([self._df_at(row) for row in rows])
-        reach = critical_value(self.level, df) * se
-        with np.errstate(divide="ignore", invalid="ignore"):
-            p = two_sided_p(estimate / se, df)
-        return pd.DataFrame(
-            {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach, "p": p}, index=others
-        )
+        return level_contrasts(self, factor)
 
     def blup(self) -> tuple[FloatArray, FloatArray]:
-        """Shrunken true effects of the studies and their standard errors, (k,) each [@raudenbush2009]."""
-        keep, lever = self._shrinkage("shrunken effects are")
-        centre = self.blocks.X @ self.beta
-        return keep * self.blocks.y + (1 - keep) * centre, np.sqrt(keep * self.vi + (1 - keep) ** 2 * lever)
+        """Shrunken true effects and standard errors, (k,) each; see `models.shrinkage.shrunken_effects`."""
+        from catharsis.models.shrinkage import shrunken_effects
+
+        return shrunken_effects(self)
 
     def ranef(self, level: float | None = None) -> Any:
-        """How far each study's true effect lies from its average: the random effects (univariate models).
+        """Random effects of the studies; see `models.shrinkage.random_effects_of`."""
+        from catharsis.models.shrinkage import random_effects_of
 
-        The standard errors are those of the difference between the predicted and the true random effect; tau^2 counts
-        as known.
-
-        Parameters
-        ----------
-        level : float, optional
-            Probability of the intervals.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Indexed by effect; columns estimate, se, low, high.
-
-        Raises
-        ------
-        ModelError
-            With weights of the user's own.
-
-        References
-        ----------
-        [@raudenbush2009]
-
-        Examples
-        --------
-        >>> from catharsis.models.fit import fit
-        >>> model = fit(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05], method="DL", test="z")
-        >>> model.ranef()["estimate"].round(3).to_dict()
-        {'1': -0.288, '2': -0.031, '3': 0.319}
-        """
-        import pandas as pd
-
-        keep, lever = self._shrinkage("random effects are")
-        estimate = keep * (self.blocks.y - self.blocks.X @ self.beta)
-        se = np.sqrt(keep * self.vi + keep**2 * lever)
-        reach = critical_value(self._probability(level), self.df) * se
-        return pd.DataFrame(
-            {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach}, index=list(self.labels)
-        )
-
-    def _shrinkage(self, what: str) -> tuple[FloatArray, FloatArray]:
-        """tau^2 / (tau^2 + v) and the variance of the fitted average, (k,) each."""
-        if self.blocks.factors != ("effect",):
-            raise ModelError(f"{what} offered for univariate models")
-        if self.weights is not None:
-            raise ModelError(f"{what} offered for inverse-variance weights: fit without weights=")
-        lever = np.einsum("ij,jk,ik->i", self.blocks.X, self.cov, self.blocks.X)
-        return self.tau2 / (self.tau2 + self.vi), lever
+        return random_effects_of(self, level)
 
     def robust(self, cluster: Sequence[object], type: Correction = "CR2") -> Robust:
         """Cluster-robust standard errors with Satterthwaite degrees of freedom; see `models.robust`."""
@@ -836,34 +586,6 @@ class Fit:
         import pandas as pd
 
         return pd.Series(np.asarray(values), index=list(self.design.terms), name=name)
-
-    def _levels(self, factor: str) -> tuple[str, ...]:
-        if factor not in self.design.factors:
-            raise ModelError(
-                f'"{factor}" is not a factor of this model: {did_you_mean(factor, list(self.design.factors))}'
-            )
-        if any(":" in term and f"{factor}[" in term for term in self.design.terms):
-            raise ModelError(
-                f"{factor} interacts with another moderator: its levels have no single mean; use predict(x)"
-            )
-        return self.design.factors[factor]
-
-    def _row_at(self, factor: str, level: str) -> FloatArray:
-        row: FloatArray = self.blocks.X.mean(axis=0)
-        for position in self.design.columns[factor]:
-            row[position] = float(self.design.terms[position] == f"{factor}[{level}]")
-        return row
-
-
-def _numbers(values: Any, name: str) -> FloatArray:
-    """Finite numbers from what a caller gave."""
-    try:
-        found = np.asarray(values, dtype=float)
-    except (TypeError, ValueError):
-        raise ModelError(f"{name} holds something that is not a number") from None
-    if not np.isfinite(found).all():
-        raise ModelError(f"{name} holds a value that is not finite")
-    return found
 
 
 def with_level(model: Fit, level: float) -> Fit:

@@ -84,8 +84,8 @@ def maximise(
         peak = climb_structures(scaled, held, reml, None if start is None else start / units)
         theta, flat = peak.theta * units, peak.flat
     else:
-        best = max((_climb(scaled, at, held, reml) for at in _starts(scaled, held, start, units)), key=lambda e: e[1])
-        theta = best[0] * units
+        ends = [_climb(scaled, at, held, reml) for at in _starts(scaled, held, start, units)]
+        theta = _polished(scaled, max(ends, key=lambda end: end.height), held, reml) * units
     theta = theta if given is None else np.where(np.isnan(given), theta, given)
     found = moments(blocks, theta)
     return Components(theta, found, log_likelihood(blocks, found, reml), _boundary(blocks, theta, held), flat)
@@ -129,20 +129,31 @@ def _rescaled(blocks: Blocks, unit: float) -> Blocks:
     return replace(blocks, y=blocks.y / np.sqrt(unit), ties=scaled)
 
 
-def _climb(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> tuple[FloatArray, float]:
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Where a climb ended, its log-likelihood, and the next step with what it promises, if there is one."""
+
+    theta: FloatArray
+    height: float
+    direction: FloatArray | None = None
+    promised: float = 0.0
+
+
+def _climb(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> _End:
+    """Fisher scoring from a start until the likelihood hardly rises."""
     found = moments(blocks, theta)
     height = log_likelihood(blocks, found, reml)
     for _ in range(MAX_STEPS):
         here = slope(blocks, theta, found, reml)
         free = _free(theta, here, held)
         if not free.any():
-            return theta, height
+            return _End(theta, height)
         direction, promised = _scoring(here, free)
         if promised <= RELATIVE_GAIN * (1 + abs(height)):
-            return _polished(blocks, theta, direction, promised, held, reml), height
+            return _End(theta, height, direction, promised)
         theta, found, height, moved = _step(blocks, theta, direction, height, found, reml)
         if not moved:
-            return theta, height
+            return _End(theta, height)
     return _bounded(blocks, theta, held, reml)
 
 
@@ -151,7 +162,7 @@ def _free(theta: FloatArray, here: Slope, held: FloatArray) -> BoolArray:
     return np.isnan(held) & ((theta > 0) | (here.score > 0))
 
 
-def _bounded(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> tuple[FloatArray, float]:
+def _bounded(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) -> _End:
     """A quasi-Newton search, for the rare likelihoods on which the expected information misleads Fisher scoring."""
     from scipy.optimize import minimize
 
@@ -167,7 +178,7 @@ def _bounded(blocks: Blocks, theta: FloatArray, held: FloatArray, reml: bool) ->
         raise ModelError(
             "the variance components did not settle; the likelihood is nearly flat: use fewer random factors"
         )
-    return np.asarray(end.x), -float(end.fun)
+    return _End(np.asarray(end.x), -float(end.fun))
 
 
 def _scoring(here: Slope, free: BoolArray) -> tuple[FloatArray, float]:
@@ -178,10 +189,11 @@ def _scoring(here: Slope, free: BoolArray) -> tuple[FloatArray, float]:
     return direction, float(here.score @ direction)
 
 
-def _polished(
-    blocks: Blocks, theta: FloatArray, direction: FloatArray, promised: float, held: FloatArray, reml: bool
-) -> FloatArray:
+def _polished(blocks: Blocks, end: _End, held: FloatArray, reml: bool) -> FloatArray:
     """Further steps while the score shrinks: it is accurate where differences of the likelihood are rounding errors."""
+    if end.direction is None:
+        return end.theta
+    theta, direction, promised = end.theta, end.direction, end.promised
     for _ in range(MAX_STEPS):
         trial = np.maximum(theta + direction, 0.0)
         try:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import sampling_covariance
+from catharsis.likelihood.structures import SLOPES, SPATIAL, Structure
 from catharsis.models.fit import fit
 from catharsis.models.multilevel import MultilevelFit
 from golden_adapters.case import OTHER_V, Case, Family, NotSupported
@@ -155,10 +156,17 @@ def answers(model: MultilevelFit, case: Case) -> dict[str, Any]:
         "tau2": None if first is None else np.ravel(model.tau2), "rho": None if first is None else np.ravel(model.rho),
         "gamma2": None if second is None else np.ravel(model.gamma2),
         "phi": None if second is None else np.ravel(model.phi),
-        "g_levels": None if first is None else list(first.levels), "typical_v": model.typical_variance,
+        "g_levels": None if first is None else levels_of(first), "typical_v": model.typical_variance,
         "I2_total": 100 * sigma2.sum() / total, "I2_level": 100 * sigma2 / total,
         "predict": predictions(model, case),
     }  # fmt: skip
+
+
+def levels_of(structure: Structure) -> Any:
+    """R's inner levels: places are text to it, and slopes have no levels (R lists their values)."""
+    if structure.kind in SLOPES:
+        return ...
+    return sorted(structure.levels) if structure.kind in SPATIAL else list(structure.levels)
 
 
 def predictions(model: MultilevelFit, case: Case) -> dict[str, Any] | None:
@@ -187,8 +195,9 @@ def predictions(model: MultilevelFit, case: Case) -> dict[str, Any] | None:
     df = [model._df_at(x) for x, _, _ in settings]
     out["pi_dist"] = "t" if np.isfinite(df).all() else "norm"
     out["pi_ddf"] = df if np.isfinite(df).all() else None
-    if expected["pi_lb"] is None:  # EE: no prediction interval
-        out["pi_lb"] = out["pi_ub"] = np.nan if np.isnan(out["pi_lb"]).all() else out["pi_lb"]
+    for name in ("pi_lb", "pi_ub", "pi_se"):  # EE and random slopes: no prediction interval
+        if expected[name] is None and np.isnan(out[name]).all():
+            out[name] = None
     return out
 
 
@@ -402,6 +411,8 @@ def scale_multilevel(case: Case, name: str) -> Any:
     """What counts as zero: variances against sampling variances, effects and residuals against their roots."""
     unit = float(np.nanmedian(np.array(case.inputs["data"]["vi"], dtype=float)))
     match name:
+        case "predict" if (own := case.results["predict"]) and own["pi_se"] is None:
+            return {key: np.max(own["se"]) for key in ("pred", "ci_lb", "ci_ub", "se")}
         case "sigma2" | "tau2" | "gamma2":
             return unit
         case "I2_total" | "I2_level" | "weights_rowsum":
