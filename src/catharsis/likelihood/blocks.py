@@ -165,6 +165,10 @@ class ConstantCorrelation(Sequence[tuple[IntArray, FloatArray]]):
         Codes.
     rho : float
         Correlation within a cluster.
+    order : (k,) array
+        Effects, cluster by cluster.
+    edges : (m + 1,) array
+        Where each cluster begins in `order`, and its end.
     """
 
     vi: FloatArray

@@ -26,9 +26,11 @@ from golden_adapters.comparison import TINY_P
 from golden_adapters.univariate import at, better_likelihood
 
 SIDES = {"two.sided": "two-sided", "greater": "greater", "less": "less"}
-# R's root finder and its integrate() are asked for eps^0.25 = 1.2e-4 (their manual pages)
-UNIROOT = INTEGRATE = float(np.finfo(float).eps) ** 0.25
-UNIROOT_HC = 1.5 * UNIROOT  # a quantile of a tail that is itself an integral
+# R's root finder and its integrate() are asked for eps^0.25 = 1.2e-4 (their manual pages); in tes the former misses by
+# up to 0.27 of that (worst seen: dat.hannum2020, proportions)
+INTEGRATE = float(np.finfo(float).eps) ** 0.25
+UNIROOT_HC = 1.5 * INTEGRATE  # a quantile of a tail that is itself an integral
+UNIROOT = 0.28 * INTEGRATE
 
 
 def option(case: Case, name: str, default: Any) -> Any:

