@@ -246,7 +246,10 @@ BAD = [
         lambda: ca.egger(MODEL, VI),
         "give either a fitted model or arrays: a model brings its own variances and moderators",
     ),
-    (lambda: ca.egger(YI, VI, level=95), "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95"),
+    (
+        lambda: ca.egger(YI, VI, level=95),
+        "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95",
+    ),
     (lambda: ca.rank_test(YI[:2], VI[:2]), "a rank correlation needs at least three effects; here k = 2"),
     (lambda: ca.rank_test(YI, [0.1] * 6), "all variances are equal, so there is nothing to rank"),
     (lambda: ca.rank_test([0.3] * 6, VI), "all effects are equal, so there is nothing to rank"),

@@ -402,7 +402,10 @@ def test_repeating_moderators_with_flat_priors_are_improper():
         ({"yi": [0.1, 0.2], "vi": [1, 0]}, "the variance of 2 is 0.0; it must be positive and finite"),
         ({"yi": [0.1, 0.2], "vi": [1]}, "there are 2 effects but 1 variances"),
         ({"yi": [0.1, 0.2], "vi": [1, 1], "engine": "exakt"}, 'there is no engine "exakt": did you mean "exact"?'),
-        ({"yi": [0.1, 0.2], "vi": [1, 1], "level": 95}, "level is 95; an interval's probability lies between 0 and 1"),
+        (
+            {"yi": [0.1, 0.2], "vi": [1, 1], "level": 95},
+            "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95",
+        ),
         ({"yi": [0.1, 0.2], "vi": [1, 1], "X": np.ones((2, 3))}, "2 effects cannot carry 3 coefficients"),
         (
             {"yi": [0.1, 0.2, 0.3], "vi": [1, 1, 1], "X": np.ones((3, 2))},

@@ -262,7 +262,7 @@ def test_a_constant_correlation_is_a_sequence():
     assert [rows.tolist() for rows, _ in found[1:]] == [[1], [3]]
     with pytest.raises(IndexError):
         found[3]
-    with pytest.raises(ModelError, match="there are 2 variances but clusters for 1: give one cluster per effect"):
+    with pytest.raises(ModelError, match="cluster has 1 labels for 2 effects"):
         sampling_covariance([1.0, 2.0], ["a"], 0.5)
 
 

@@ -43,8 +43,14 @@ BAD_ARRAYS = [
     ({"yi": [0.1, 0.2], "vi": [0.1, INF]}, "the variance of 2 is inf; it must be positive and finite"),
     ({"yi": [0.1, NAN], "vi": [0.1, 0.1]}, "the effect of 2 is nan; it must be a finite number"),
     ({"yi": [0.1, -INF], "vi": [0.1, 0.1]}, "the effect of 2 is -inf; it must be a finite number"),
-    ({"yi": [0.1, 0.2], "vi": [0.1, "small"]}, 'vi holds something that is not a number: "small" in row 2; enter a number, or leave the row out'),
-    ({"yi": ["high", 0.2], "vi": [0.1, 0.1]}, 'yi holds something that is not a number: "high" in row 1; enter a number, or leave the row out'),
+    (
+        {"yi": [0.1, 0.2], "vi": [0.1, "small"]},
+        'vi holds something that is not a number: "small" in row 2; enter a number, or leave the row out',
+    ),
+    (
+        {"yi": ["high", 0.2], "vi": [0.1, 0.1]},
+        'yi holds something that is not a number: "high" in row 1; enter a number, or leave the row out',
+    ),
     ({"yi": [[0.1, 0.2]], "vi": [0.1, 0.1]}, "yi has 2 dimensions; it needs one value per effect"),
     ({"yi": None, "vi": [0.1]}, "give a formula with data, or yi and vi as arrays"),
     ({"yi": YI, "vi": VI, "X": np.ones((4, 1))}, "X has shape (4, 1); it needs one row for each of the 5 effects"),
@@ -116,7 +122,10 @@ BAD_ARRAYS = [
         {"yi": YI, "vi": VI, "test": "kr", "tau2": 0.1},
         "Kenward-Roger rests on tau^2 and weights estimated by REML: leave out weights= and tau2=",
     ),
-    ({"yi": YI, "vi": VI, "level": 95}, "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95"),
+    (
+        {"yi": YI, "vi": VI, "level": 95},
+        "level is 95; an interval's probability lies between 0 and 1; for 95% give 0.95",
+    ),
     (
         {"yi": YI, "vi": VI, "V": np.eye(4)},
         "V has shape (4, 4); it needs one row and one column for each of the 5 effects",

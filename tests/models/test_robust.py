@@ -172,7 +172,11 @@ BAD = [
         "CR4",
         'there is no cluster-robust correction "CR4": use one of CR0, CR1, CR1p, CR1S, CR2, CR3',
     ),
-    (lambda f: [None, float("nan"), *f["study"][2:]], "CR2", "cluster is missing for 2 of {k} effects (0, 1): give each effect a label"),
+    (
+        lambda f: [None, float("nan"), *f["study"][2:]],
+        "CR2",
+        "cluster is missing for 2 of {k} effects (0, 1): give each effect a label",
+    ),
     (lambda f: f["study"][1:], "CR2", "cluster has {short} labels for {k} effects"),
     (
         lambda f: f["effect"],

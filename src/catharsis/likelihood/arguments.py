@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from catharsis.errors import ModelError, shown
+from catharsis.numerics import FloatArray
 
 NAMED = 5  # rows that a message lists
 
@@ -147,3 +148,42 @@ def is_missing(label: Any) -> bool:
         return True
     unequal = label != label  # only nan and NaT differ from themselves; NA answers with itself
     return type(unequal).__name__ == "NAType" or bool(unequal)
+
+
+def vector(values: Any, name: str) -> FloatArray:
+    """One real number per effect, as a copy; nan and infinity pass.
+
+    Raises
+    ------
+    ModelError
+        Text (names its row), complex numbers, more than one dimension.
+
+    Examples
+    --------
+    >>> vector([1, 2], "yi").tolist()
+    [1.0, 2.0]
+    """
+    try:
+        given = np.asarray(values)
+        if np.iscomplexobj(given):
+            raise ModelError(f"{name} holds complex numbers; effects and variances are real")
+        found = np.array(values, dtype=float)  # a copy: V may replace some of it
+    except (TypeError, ValueError):
+        raise ModelError(f"{name} holds something that is not a number{_first_text(values)}") from None
+    if found.ndim != 1:
+        raise ModelError(f"{name} has {found.ndim} dimensions; it needs one value per effect")
+    return found
+
+
+def _first_text(values: Any) -> str:
+    """Where the first value stands that is no number: its row's name in a Series, else its position from 1."""
+    try:
+        rows = list(values.items()) if hasattr(values, "items") else list(enumerate(values, start=1))
+    except TypeError:
+        return ""
+    for row, value in rows:
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return f": {shown(value)} in row {row}; enter a number, or leave the row out"
+    return ""

@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 
 from catharsis.errors import ModelError
+from catharsis.likelihood.arguments import finite_number, group_labels, vector
 from catharsis.likelihood.nested import Nested, Shared, nest, together
 from catharsis.likelihood.structures import Pattern, Structure
 from catharsis.numerics import FloatArray, IntArray
@@ -230,7 +231,7 @@ def sampling_covariance(
     Raises
     ------
     ModelError
-        When rho lies outside (-1, 1) or makes a block indefinite.
+        When rho lies outside (-1, 1) or makes a block indefinite, a variance is not positive, or a label is missing.
 
     References
     ----------
@@ -242,13 +243,18 @@ def sampling_covariance(
     >>> block.tolist()
     [[0.04, 0.03], [0.03, 0.09]]
     """
-    if not -1 < rho < 1:
+    if not -1 < finite_number(rho, "rho") < 1:
         raise ModelError(f"rho is {rho}; a correlation within studies lies between -1 and 1")
+    vi = vector(vi, "vi")
+    if len(vi) == 0:
+        raise ModelError("there are no effects to combine")
+    bad = ~(np.isfinite(vi) & (vi > 0))
+    if bad.any():
+        where = ", ".join(str(i + 1) for i in np.flatnonzero(bad)[:5])
+        raise ModelError(f"the variance of {where} is {vi[bad][0]}; it must be positive and finite")
     seen: dict[object, int] = {}
-    code = np.array([seen.setdefault(label, len(seen)) for label in cluster], dtype=np.int64)
-    vi = np.asarray(vi, dtype=float)
-    if len(code) != len(vi):
-        raise ModelError(f"there are {len(vi)} variances but clusters for {len(code)}: give one cluster per effect")
+    labels = group_labels(cluster, len(vi))
+    code = np.array([seen.setdefault(label, len(seen)) for label in labels], dtype=np.int64)
     size = np.bincount(code, minlength=len(seen))
     beyond = size[rho < -1 / np.maximum(size - 1, 1)]
     if len(beyond):

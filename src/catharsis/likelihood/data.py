@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean, shown
-from catharsis.likelihood.arguments import interval_level
+from catharsis.errors import ModelError, did_you_mean
+from catharsis.likelihood.arguments import interval_level, vector
 from catharsis.likelihood.blocks import ConstantCorrelation, split_covariance
 from catharsis.likelihood.design import Design, codes, design_matrix, intercept_only, refuse_collinear
 from catharsis.numerics import FloatArray, IntArray
@@ -80,7 +80,7 @@ def _data(
     if formula is None:
         if yi is None or isinstance(vi, str):
             raise ModelError("give a formula with data, or yi and vi as arrays")
-        effects, variances = _vector(yi, "yi"), _vector(vi, "vi")
+        effects, variances = vector(yi, "yi"), vector(vi, "vi")
         labels = tuple(str(i + 1) for i in range(len(effects)))
         if X is None:
             return effects, variances, intercept_only(len(effects)), labels
@@ -104,9 +104,9 @@ def _data(
             )
     if len(data) == 0:
         raise ModelError("there are no effects to combine")
-    variances = _vector(data[vi] if isinstance(vi, str) else vi, "vi")
+    variances = vector(data[vi] if isinstance(vi, str) else vi, "vi")
     return (
-        _vector(data[left], left),
+        vector(data[left], left),
         variances,
         design_matrix(formula, data, reference, levels),
         tuple(map(str, data.index)),
@@ -125,33 +125,6 @@ def _matrix(X: Any, k: int) -> FloatArray:
     if matrix.ndim != 2 or len(matrix) != k or matrix.shape[1] == 0:
         raise ModelError(f"X has shape {matrix.shape}; it needs one row for each of the {k} effects")
     return matrix
-
-
-def _vector(values: Any, name: str) -> FloatArray:
-    try:
-        given = np.asarray(values)
-        if np.iscomplexobj(given):
-            raise ModelError(f"{name} holds complex numbers; effects and variances are real")
-        found = np.array(values, dtype=float)  # a copy: V may replace some of it
-    except (TypeError, ValueError):
-        raise ModelError(f"{name} holds something that is not a number{_first_text(values)}") from None
-    if found.ndim != 1:
-        raise ModelError(f"{name} has {found.ndim} dimensions; it needs one value per effect")
-    return found
-
-
-def _first_text(values: Any) -> str:
-    """Where the first value stands that is no number: its row's name in a Series, else its position from 1."""
-    try:
-        rows = list(values.items()) if hasattr(values, "items") else list(enumerate(values, start=1))
-    except TypeError:
-        return ""
-    for row, value in rows:
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            return f": {shown(value)} in row {row}; enter a number, or leave the row out"
-    return ""
 
 
 def _check(yi: FloatArray, vi: FloatArray, design: Design, labels: Sequence[str], level: float) -> None:

@@ -268,8 +268,8 @@ def deletion_notes(missing: Sequence[object]) -> tuple[str, ...]:
     if not missing:
         return ()
     return (
-        f"without {_some(missing)} the remaining effects do not determine every coefficient (only it has a level of a moderator, "
-        "or too few effects remain), so no fit is given",
+        f"without {_some(missing)} the remaining effects do not determine every coefficient (only it has a level of a "
+        "moderator, or too few effects remain), so no fit is given",
     )
 
 

@@ -159,9 +159,7 @@ def _limit(excess: Callable[..., float], at: float, bound: float, variance: bool
     return ahead(crossing), ""
 
 
-def _crossing(
-    excess: Callable[[float], float], inside: float, outside: float | None, step: float
-) -> float | None:
+def _crossing(excess: Callable[[float], float], inside: float, outside: float | None, step: float) -> float | None:
     """Where the excess turns positive beyond a place inside; None when it never does."""
     from scipy.optimize import brentq
 

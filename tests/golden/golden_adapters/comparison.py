@@ -14,9 +14,11 @@ from golden_adapters.case import Case, Family, NotSupported
 
 # The relative error of p is about statistic^2 ~ 2 |log p| times that of the statistic (Q = 800 has p = 1e-112).
 P_FIELDS = frozenset(
-    """pval Qp QMp QEp QSp QEp_Wld QEp_LRT MHp BDp TAp LRTp p_satt p_naive_t p_val p_saddle pval0 pval_pb pval_het
-    pval_alpha""".split()
-)
+    {
+        "pval", "QMp", "QEp", "QSp", "QEp_Wld", "QEp_LRT", "MHp", "BDp", "TAp", "LRTp", "p_satt", "p_naive_t", "p_val",
+        "p_saddle", "pval0", "pval_pb", "pval_het", "pval_alpha",
+    }
+)  # fmt: skip
 
 
 TINY_P = 1e-300  # below this doubles lose digits, and p = 0 is as good

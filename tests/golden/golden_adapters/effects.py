@@ -68,7 +68,8 @@ def unrecorded_rows(case: Case, rows: int) -> list[int]:
 
 TETRACHORIC = (
     "RTET: R's optimiser stops about 1e-5 before the maximum (our likelihood is higher in every table), and with an "
-    "empty cell, where r is 1 and has no variance, R's variance is what its last step gave, 5.8e5 and 5.7e6 (tests/effects/test_formulas.py)"
+    "empty cell, where r is 1 and has no variance, R's variance is what its last step gave, 5.8e5 and 5.7e6 "
+    "(tests/effects/test_formulas.py)"
 )
 STOPS = 1e-4  # how far R's tetrachoric correlations lie from the maximum at most (worst seen 4e-5)
 THEN = 1e-3  # and their variances, relative (worst seen 2e-4)

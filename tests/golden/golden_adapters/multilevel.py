@@ -120,6 +120,8 @@ def _unrecorded_rho(case: Case) -> float | None:
 
 def cluster(case: Case) -> list[object]:
     """The outermost grouping factor, by which robust.mv and cooks.distance cluster."""
+    if not random_of(case):
+        raise NotSupported("robust: the clusters of a model without random effects are not recorded")
     outer = random_of(case)[0].split("|")[-1].split("/")[0].strip()
     return list(frame_of(case)[outer])
 
@@ -145,7 +147,7 @@ def answers(model: MultilevelFit, case: Case) -> dict[str, Any]:
     plain = model.blocks.intercepts
     sigma2 = model.theta[:plain]
     total = sigma2.sum() + model.typical_variance
-    shared = coefficients(model, len(case.results["beta"]))
+    shared = coefficients(model, len(case.results.get("beta", model.beta)))
     shared["ddf"] = list(model.dfs) if np.isfinite(model.df) else None
     names = sigma2_names(case)
     first, second = ((*model.blocks.structures, None, None))[:2]

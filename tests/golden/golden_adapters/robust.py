@@ -95,14 +95,20 @@ def _positions(found: Robust) -> list[int]:
     return [i for i, term in enumerate(found.terms) if term != "intercept"] or [0]
 
 
-def _metafor(found: Robust) -> dict[str, Any]:
+def _coefficients(found: Robust) -> dict[str, Any]:
     low, high = found.interval()
+    return {
+        "beta": found.beta, "se": found.se, "stat": found.statistic, "pval": found.pvalues, "ci_lb": low, "ci_ub": high,
+    }  # fmt: skip
+
+
+def _metafor(found: Robust) -> dict[str, Any]:
     joint = found.wald(_positions(found))
     if np.isnan(joint.statistic):  # no degrees of freedom left: metafor writes zeros
         joint = replace(joint, statistic=0.0, df2=0.0)
     return {
-        "beta": found.beta, "se": found.se, "stat": found.statistic, "pval": found.pvalues, "ci_lb": low, "ci_ub": high,
-        "ddf": found.df, "QM": joint.statistic, "QMdf": [joint.df1, joint.df2], "QMp": joint.p, "vcov": found.cov,
+        **_coefficients(found), "ddf": found.df, "QM": joint.statistic, "QMdf": [joint.df1, joint.df2],
+        "QMp": joint.p, "vcov": found.cov,
     }  # fmt: skip
 
 
@@ -115,9 +121,8 @@ def _residual(model: Fit, cluster: list[object], adjust: bool) -> dict[str, Any]
     b, inner = found.beta[chosen], found.cov[np.ix_(chosen, chosen)]
     statistic = float(b @ np.linalg.solve(inner, b)) / len(chosen)
     return {
-        **{name: value for name, value in _metafor(found).items() if name not in ("ddf", "vcov")},
-        "QM": statistic, "QMdf": [len(chosen), df], "QMp": f_upper(statistic, len(chosen), df), "df": df,
-        "n_clusters": found.m,
+        **_coefficients(found), "QM": statistic, "QMdf": [len(chosen), df],
+        "QMp": f_upper(statistic, len(chosen), df), "df": df, "n_clusters": found.m,
     }  # fmt: skip
 
 
@@ -181,7 +186,7 @@ def answer_robumeta(case: Case) -> dict[str, Any]:
     low, high = found.robust.interval()
     return {
         "beta": found.robust.beta, "se": found.robust.se, "stat": found.robust.statistic, "df": found.robust.df,
-        "pval": from_cdf(found.robust.pvalues, case.results["pval"]), "ci_lb": low, "ci_ub": high,
+        "pval": from_cdf(found.robust.pvalues, case.results.get("pval", found.robust.pvalues)), "ci_lb": low, "ci_ub": high,
         "tau2": found.working.tau2, "I2": found.working.I2, "omega2": found.working.omega2,
     }  # fmt: skip
 

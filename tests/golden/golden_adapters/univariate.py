@@ -238,7 +238,8 @@ def answer_interval(case: Case) -> dict[str, Any]:
 
 def answer_profile(case: Case) -> dict[str, Any]:
     grid = case.results.get("tau2") or case.args.get("tau2") or [0.0]
-    args = {name: value for name, value in case.args.items() if name not in ("xlim", "steps", "parm")}  # the grid is known
+    chosen = ("xlim", "steps", "parm")  # they make the grid, which is known
+    args = {name: value for name, value in case.args.items() if name not in chosen}
     found = fitted(replace(case, entry={**case.entry, "args": args}), test="z").profile(grid)
     return {"tau2": found["tau2"], "ll": found["llf"]}
 
