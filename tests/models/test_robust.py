@@ -231,3 +231,19 @@ def test_a_coefficient_that_one_cluster_determines():
         "CR2: some clusters determine a coefficient by themselves and carry no information on its error",
     )
     assert np.isfinite(reduced.se).all()
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("CR0", 1.0), ("CR1p", 8 / 6)])
+def test_clusters_that_cut_through_crossed_effects(kind, factor):
+    """(X'WX)^-1 sum_j (WX)_j' e_j e_j' (WX)_j (X'WX)^-1 with the whole W, as metafor's robust() has it."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"study": np.arange(40) % 8, "lab": np.arange(40) // 7, "z": rng.normal(size=40), "vi": 0.02})
+    frame["yi"] = rng.normal(0, 0.5, 6)[frame.lab] + rng.normal(0, 0.3, 8)[frame.study] + rng.normal(0, 0.1, 40)
+    model = fit("yi ~ z", frame, random="study + lab")
+    shared = [np.equal.outer(frame[name].to_numpy(), frame[name].to_numpy()) for name in ("study", "lab")]
+    W = np.linalg.inv(np.diag(frame.vi) + sum(model.sigma2[n] * K for n, K in zip(("study", "lab"), shared, strict=True)))
+    X = np.column_stack([np.ones(40), frame.z])
+    inner = np.linalg.inv(X.T @ W @ X)
+    pulls = (W @ X) * (frame.yi.to_numpy() - X @ model.beta)[:, None]
+    summed = np.array([pulls[frame.study == j].sum(axis=0) for j in range(8)])
+    assert model.robust(frame["study"], kind).cov == pytest.approx(factor * inner @ summed.T @ summed @ inner, rel=1e-9)

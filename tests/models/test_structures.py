@@ -243,3 +243,86 @@ def test_a_missing_level_names_its_rows():
     holed.loc[[3, 7], "out"] = None
     with pytest.raises(ModelError, match=r"^out in random='out \| study' is missing in 2 rows \(3, 7\)$"):
         fit("yi ~ 1", holed, random="out | study")
+
+
+BEGG = pd.DataFrame(  # metadat's dat.begg1989; Begg and Pilote (1991, Biometrics 47, 899-906)
+    {
+        "study": [1, 1, 2, 2, 3, 3, 4, 4, *range(5, 17)],
+        "trt": [*["BMT", "CMO"] * 4, *["BMT"] * 4, *["CMO"] * 8],
+        "yi": [0.46, 0.25, 0.5, 0.23, 0.47, 0.42, 0.7, 0.48, 0.46, 0.43, 0.49, 0.53, 0.21, 0.32, 0.48, 0.26, 0.33,
+               0.38, 0.24, 0.53],
+        "sei": [0.118, 0.074, 0.1, 0.067, 0.129, 0.086, 0.23, 0.167, 0.081, 0.034, 0.088, 0.079, 0.051, 0.039, 0.094,
+                0.046, 0.029, 0.033, 0.084, 0.084],
+    }
+).assign(vi=lambda frame: frame["sei"] ** 2)  # fmt: skip
+
+
+def test_an_interval_sees_the_other_hill():
+    """The estimate lies at a negative correlation; large variances fit best with a positive one."""
+    model = fit("yi ~ trt", BEGG, random="trt | study")
+    assert model.rho < 0
+    high = model.confint_components(["tau2"])["high"].iloc[0]
+    assert high == pytest.approx(0.0111012766364182, rel=1e-6)  # confint(rma.mv(...)), metafor 3.8
+    profile = max(model.at(np.array([high, rho])).llf for rho in np.linspace(-1, 1, 2001))
+    assert model.llf - profile == pytest.approx(3.841458820694124 / 2, abs=1e-3)
+
+
+def perfectly_correlated(gap):
+    """Ten studies with two effects; those of the first differ by `gap`, and their sampling errors are the same."""
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"study": np.repeat(range(10), 2), "time": [0, 1] * 10, "yi": rng.normal(0, 0.4, 20)})
+    frame.loc[1, "yi"] = frame.loc[0, "yi"] + gap
+    V = np.kron(np.eye(10), [[0.04, 0.02], [0.02, 0.04]])
+    V[:2, :2] = 0.04
+    return frame.assign(vi=0.04), V
+
+
+@pytest.mark.parametrize("struct", ["ID", "CS", "AR"])
+def test_an_infinite_likelihood_is_refused(struct):
+    """As in dat.fine1993 with ML, where R stops at variances of 1e-14."""
+    frame, V = perfectly_correlated(0.0)
+    frame["yi"] = np.round(frame["yi"] * 1e-3, 6)  # nothing but sampling error: the way to zero is the only one
+    with pytest.raises(ModelError, match=r"grows without bound .* V of effects 1, 2 is singular"):
+        fit("yi ~ 1", frame, V=V, random="time | study", struct=struct, method="ML")
+
+
+def test_a_singular_V_may_have_a_maximum():
+    frame, V = perfectly_correlated(0.5)
+    model = fit("yi ~ 1", frame, V=V, random="time | study", struct="ID")
+    moved = [model.at(model.theta * factor).llf for factor in (0.99, 1.01)]
+    assert model.tau2 > 0.01
+    assert model.llf > max(moved)
+
+
+def test_a_correlation_that_no_covariance_matrix_has():
+    """R looks for rho of CS down to -1; below -1 / (levels - 1) there is no covariance matrix of all levels."""
+    rng = np.random.default_rng(1)
+    u = rng.normal(0, 1, 30)
+    frame = pd.DataFrame(
+        {"study": np.repeat(range(30), 2), "out": np.ravel([rng.choice(list("abcd"), 2, replace=False) for _ in u]),
+         "yi": np.ravel(np.column_stack([u, -u])) + rng.normal(0, 0.1, 60), "vi": 0.05}
+    )  # fmt: skip
+    model = fit("yi ~ 1", frame, random="out | study")
+    assert model.rho == -1 / 3
+    theirs = np.array([model.tau2, -0.95])
+    assert model.at(theirs).llf > model.llf
+    assert np.linalg.eigvalsh(level_covariance(model.blocks.structures[0], theirs))[0] < -model.tau2
+
+
+def test_a_correlation_that_the_data_never_show():
+    """Studies with several effects of one level only: R reports and counts rho at its start, 0.5."""
+    rng = np.random.default_rng(2)
+    frame = pd.DataFrame({"study": np.repeat(range(12), 2), "out": np.repeat(list("ab"), 12), "yi": rng.normal(size=24)})
+    found = [
+        fit("yi ~ out", frame.assign(vi=0.05), random="out | study", struct="HCS", rho=rho) for rho in (None, 0.0, 0.5)
+    ]
+    assert [model.llf for model in found] == pytest.approx([found[0].llf] * 3, rel=1e-12)
+    assert found[0].rho == 0
+    assert "held at 0" in " ".join(found[0].notes)
+
+
+def test_times_are_levels_in_order():
+    frame = DATA.iloc[::-1]
+    assert fit("yi ~ 1", frame, random="time | study", struct="CAR").blocks.structures[0].levels == tuple(
+        f"{time:g}" for time in sorted(set(DATA.time))
+    )

@@ -186,7 +186,8 @@ def answer_robumeta(case: Case) -> dict[str, Any]:
     low, high = found.robust.interval()
     return {
         "beta": found.robust.beta, "se": found.robust.se, "stat": found.robust.statistic, "df": found.robust.df,
-        "pval": from_cdf(found.robust.pvalues, case.results.get("pval", found.robust.pvalues)), "ci_lb": low, "ci_ub": high,
+        "pval": from_cdf(found.robust.pvalues, case.results.get("pval", found.robust.pvalues)),
+        "ci_lb": low, "ci_ub": high,
         "tau2": found.working.tau2, "I2": found.working.I2, "omega2": found.working.omega2,
     }  # fmt: skip
 
