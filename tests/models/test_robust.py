@@ -241,7 +241,9 @@ def test_clusters_that_cut_through_crossed_effects(kind, factor):
     frame["yi"] = rng.normal(0, 0.5, 6)[frame.lab] + rng.normal(0, 0.3, 8)[frame.study] + rng.normal(0, 0.1, 40)
     model = fit("yi ~ z", frame, random="study + lab")
     shared = [np.equal.outer(frame[name].to_numpy(), frame[name].to_numpy()) for name in ("study", "lab")]
-    W = np.linalg.inv(np.diag(frame.vi) + sum(model.sigma2[n] * K for n, K in zip(("study", "lab"), shared, strict=True)))
+    W = np.linalg.inv(
+        np.diag(frame.vi) + sum(model.sigma2[n] * K for n, K in zip(("study", "lab"), shared, strict=True))
+    )
     X = np.column_stack([np.ones(40), frame.z])
     inner = np.linalg.inv(X.T @ W @ X)
     pulls = (W @ X) * (frame.yi.to_numpy() - X @ model.beta)[:, None]

@@ -312,7 +312,9 @@ def test_a_correlation_that_no_covariance_matrix_has():
 def test_a_correlation_that_the_data_never_show():
     """Studies with several effects of one level only: R reports and counts rho at its start, 0.5."""
     rng = np.random.default_rng(2)
-    frame = pd.DataFrame({"study": np.repeat(range(12), 2), "out": np.repeat(list("ab"), 12), "yi": rng.normal(size=24)})
+    frame = pd.DataFrame(
+        {"study": np.repeat(range(12), 2), "out": np.repeat(list("ab"), 12), "yi": rng.normal(size=24)}
+    )
     found = [
         fit("yi ~ out", frame.assign(vi=0.05), random="out | study", struct="HCS", rho=rho) for rho in (None, 0.0, 0.5)
     ]

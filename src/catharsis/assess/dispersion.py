@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catharsis.errors import ModelError
-from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.design import refuse_collinear
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.heterogeneity import weighted
-from catharsis.numerics import FloatArray, critical_value, two_sided_p
+from catharsis.numerics import FloatArray, two_sided_p
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 EXACT = 4 * float(np.finfo(float).eps)  # relative size of a residual, per effect, that is rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Regression:
+class Regression(Coefficients):
     """Coefficients with their tests, whatever the standard errors rest on.
 
     Attributes
@@ -56,11 +56,6 @@ class Regression:
     notes: tuple[str, ...] = ()
 
     @property
-    def se(self) -> FloatArray:
-        """(p,) standard errors."""
-        return np.asarray(np.sqrt(np.diag(self.cov)))
-
-    @property
     def statistic(self) -> FloatArray:
         """(p,) estimate over standard error; nan where the standard error is zero."""
         se = self.se
@@ -70,55 +65,6 @@ class Regression:
     def p(self) -> FloatArray:
         """(p,) two-sided p."""
         return two_sided_p(self.statistic, self.df)
-
-    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper limits, (p,) each."""
-        level = self.level if level is None else interval_level(level)
-        reach = critical_value(level, self.df) * self.se
-        return self.beta - reach, self.beta + reach
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients by term."""
-        return self._series(self.beta, "estimate")
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors by term."""
-        return self._series(self.se, "se")
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Estimate over standard error by term."""
-        return self._series(self.statistic, "statistic")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p by term."""
-        return self._series(self.p, "p")
-
-    def conf_int(self, level: float | None = None) -> pd.DataFrame:
-        """Confidence intervals, columns `low` and `high`."""
-        import pandas as pd
-
-        low, high = self.interval(level)
-        return pd.DataFrame({"low": low, "high": high}, index=list(self.terms))
-
-    def summary(self) -> pd.DataFrame:
-        """Coefficients, standard errors, tests and intervals in one frame."""
-        import pandas as pd
-
-        low, high = self.interval()
-        return pd.DataFrame(
-            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.df, "p": self.p,
-             "low": low, "high": high},
-            index=list(self.terms),
-        )  # fmt: skip
-
-    def _series(self, values: FloatArray, name: str) -> pd.Series:
-        import pandas as pd
-
-        return pd.Series(np.asarray(values), index=list(self.terms), name=name)
 
 
 def weighted_regression(

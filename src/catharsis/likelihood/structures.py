@@ -308,12 +308,16 @@ class Coordinates:
             low[: self.structure.variances] = 0.0
         return low
 
-    def slopes(self, pattern: Pattern, at: FloatArray) -> FloatArray:
-        """Slopes of Z G Z' along each coordinate, (m, b, n, n)."""
+    def level_slopes(self, at: FloatArray) -> FloatArray | None:
+        """Slopes of an unstructured G along each coordinate, (m, q, q), for `slopes` of every pattern."""
+        return self._matrix_slopes(at) if self.structure.kind in UNSTRUCTURED else None
+
+    def slopes(self, pattern: Pattern, at: FloatArray, dG: FloatArray | None = None) -> FloatArray:
+        """Slopes of Z G Z' along each coordinate, (m, b, n, n); `dG` saves the `level_slopes` anew."""
         structure, v = self.structure, self.structure.variances
         size = structure.size
         if structure.kind in UNSTRUCTURED:
-            dG = self._matrix_slopes(at)
+            dG = self._matrix_slopes(at) if dG is None else dG
             if pattern.slopes is None:
                 return dG[:, pattern.inner[:, :, None], pattern.inner[:, None, :]] * pattern.together
             return np.array([_lifted(pattern, slope) for slope in dG])

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catharsis.errors import ModelError
-from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import Counts, adjusted, cochran_q, observed_effects
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.wald import Wald
-from catharsis.numerics import FloatArray, chi2_upper, critical_value, two_sided_p
+from catharsis.numerics import FloatArray, chi2_upper
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CountEstimates:
+class CountEstimates(Coefficients):
     """Coefficients and how certain they are.
 
     Attributes
@@ -57,78 +57,6 @@ class CountEstimates:
     level: float
     labels: tuple[str, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def params(self) -> pd.Series:
-        """Coefficients by term."""
-        return self._series(self.beta, "estimate")
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors by term."""
-        return self._series(self.se, "se")
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Estimate over standard error."""
-        return self._series(self.statistic, "statistic")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p of each coefficient."""
-        return self._series(two_sided_p(self.statistic, self.df), "p")
-
-    def conf_int(self, level: float | None = None) -> pd.DataFrame:
-        """Confidence intervals of the coefficients, columns `low` and `high`."""
-        import pandas as pd
-
-        low, high = self.interval(level)
-        return pd.DataFrame({"low": low, "high": high}, index=list(self.terms))
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the coefficients."""
-        import pandas as pd
-
-        return pd.DataFrame(self.cov, index=list(self.terms), columns=list(self.terms))
-
-    @property
-    def se(self) -> FloatArray:
-        """(p,) standard errors."""
-        return np.asarray(np.sqrt(np.diag(self.cov)))
-
-    @property
-    def statistic(self) -> FloatArray:
-        """(p,) estimate over standard error."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(self.beta / self.se)
-
-    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper limits, (p,) each."""
-        level = self.level if level is None else interval_level(level)
-        reach = critical_value(level, self.df) * self.se
-        return self.beta - reach, self.beta + reach
-
-    def summary(self) -> pd.DataFrame:
-        """Coefficients, standard errors, tests and intervals in one frame."""
-        import pandas as pd
-
-        low, high = self.interval()
-        return pd.DataFrame(
-            {
-                "estimate": self.beta,
-                "se": self.se,
-                "statistic": self.statistic,
-                "p": self.pvalues.to_numpy(),
-                "low": low,
-                "high": high,
-            },
-            index=list(self.terms),
-        )
-
-    def _series(self, values: Any, name: str) -> pd.Series:
-        import pandas as pd
-
-        return pd.Series(np.asarray(values), index=list(self.terms), name=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

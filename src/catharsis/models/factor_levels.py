@@ -46,7 +46,7 @@ def level_contrasts(model: Fit, factor: str) -> pd.DataFrame:
     rows = np.array([_row_at(model, factor, level) - _row_at(model, factor, first) for level in others])
     estimate = rows @ model.beta
     se = np.sqrt(np.einsum("ij,jk,ik->i", rows, model.cov, rows))
-    df = np.array([model._df_at(row) for row in rows])
+    df = np.array([model.df_at(row) for row in rows])
     reach = critical_value(model.level, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         p = two_sided_p(estimate / se, df)

@@ -42,7 +42,7 @@ def combinations(model: Fit, L: Sequence[Sequence[float]] | FloatArray, rhs: flo
     rows = _combined(model, L)
     estimate = rows @ model.beta
     se = np.sqrt(np.einsum("ij,jk,ik->i", rows, model.cov, rows))
-    df = np.array([model._df_at(row) for row in rows])
+    df = np.array([model.df_at(row) for row in rows])
     reach = critical_value(model.level, df) * se
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = (estimate - _numbers(rhs, "rhs")) / se
@@ -67,7 +67,7 @@ def joint_test(model: Fit, L: Sequence[Sequence[float]] | FloatArray, rhs: float
         return Wald(float("nan"), len(rows), model.df, float("nan"))
     if model.adjusted is not None:
         return model.adjusted.wald(rows @ model.beta - rhs, rows)
-    return wald_test(rows @ model.beta - rhs, rows @ model.cov @ rows.T, min(map(model._df_at, rows)))
+    return wald_test(rows @ model.beta - rhs, rows @ model.cov @ rows.T, min(map(model.df_at, rows)))
 
 
 def _combined(model: Fit, L: Sequence[Sequence[float]] | FloatArray) -> FloatArray:

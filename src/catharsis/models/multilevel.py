@@ -351,7 +351,7 @@ class MultilevelFit(Fit):
         Prediction
         """
         row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
-        level, df = level or self.level, self._df_at(row)
+        level, df = level or self.level, self.df_at(row)
         estimate, se = float(row @ self.beta), float(np.sqrt(row @ self.cov @ row))
         reach = float(critical_value(level, df)) * se
         spread = float("nan")

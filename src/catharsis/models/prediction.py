@@ -74,16 +74,16 @@ def new_study_interval(
     >>> round(found.pi_low, 3), round(found.pi_high, 3)
     (-0.905, 1.69)
     """
-    row, level = model._row(x), model._probability(level)
+    row, level = model.setting(x), model.probability_of(level)
     found = model.predict(row, level)
     error, df = _new_study(model, row, kind)
-    spread = model._spread(error, df, level)
+    spread = model.prediction_reach(error, df, level)
     return replace(found, pi_low=found.estimate - spread, pi_high=found.estimate + spread)
 
 
 def new_study_df(model: Fit, kind: Literal["HTS", "HK", "KR"], x: Sequence[float] | FloatArray | None = None) -> float:
     """Degrees of freedom of `prediction_interval`; none are left, and it is nan, unless they are positive."""
-    return _new_study(model, model._row(x), kind)[1]
+    return _new_study(model, model.setting(x), kind)[1]
 
 
 def _new_study(model: Fit, row: FloatArray, kind: str) -> tuple[float, float]:

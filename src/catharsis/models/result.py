@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from catharsis.errors import ModelError, shown
-from catharsis.likelihood.arguments import group_labels, interval_level
+from catharsis.likelihood.arguments import group_labels, interval_level, vector
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
 from catharsis.models import heterogeneity
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.heterogeneity_intervals import HeterogeneityInterval, IntervalType, heterogeneity_interval
 from catharsis.models.kenward_roger import KenwardRoger
 from catharsis.models.knapp_hartung import Test
 from catharsis.models.prediction import Prediction
 from catharsis.models.wald import Wald, wald_test
-from catharsis.numerics import FloatArray, IntArray, chi2_upper, critical_value, two_sided_p
+from catharsis.numerics import FloatArray, IntArray, chi2_upper, critical_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Fit:
+class Fit(Coefficients):
     """A fitted meta-analytic model.
 
     Attributes
@@ -80,39 +81,6 @@ class Fit:
 
     # -- statsmodels' names ---------------------------------------------------------------------
     @property
-    def params(self) -> pd.Series:
-        """Coefficients by term."""
-        return self._series(self.beta, "estimate")
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors by term."""
-        return self._series(self.se, "se")
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Estimate over standard error."""
-        return self._series(self.statistic, "statistic")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p of each coefficient."""
-        return self._series(two_sided_p(self.statistic, self.dfs), "p")
-
-    def conf_int(self, level: float | None = None) -> pd.DataFrame:
-        """Confidence intervals of the coefficients, columns `low` and `high`."""
-        import pandas as pd
-
-        low, high = self.interval(level)
-        return pd.DataFrame({"low": low, "high": high}, index=list(self.design.terms))
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the coefficients."""
-        import pandas as pd
-
-        return pd.DataFrame(self.cov, index=list(self.design.terms), columns=list(self.design.terms))
-
-    @property
     def nobs(self) -> int:
         """Number of effects."""
         return self.blocks.k
@@ -123,34 +91,22 @@ class Fit:
         return self.blocks.k - self.blocks.p
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        """(p,) names of the coefficients."""
+        return self.design.terms
+
+    @property
     def dfs(self) -> FloatArray:
         """(p,) degrees of freedom of each coefficient; they differ under containment and Kenward-Roger only."""
         if self.adjusted is not None:
             return np.array([self.adjusted.df(row) for row in np.eye(len(self.beta))])
         return np.full(len(self.beta), self.df)
 
-    def _df_at(self, row: FloatArray) -> float:
+    def df_at(self, row: FloatArray) -> float:
         """Degrees of freedom of a combination of coefficients: its own, or the fewest of those involved."""
         if self.adjusted is not None:
             return self.adjusted.df(row)
         return float(np.min(self.dfs[row != 0], initial=np.inf))
-
-    # -- the same as arrays ---------------------------------------------------------------------
-    @property
-    def se(self) -> FloatArray:
-        """(p,) standard errors."""
-        return np.asarray(np.sqrt(np.diag(self.cov)))
-
-    @property
-    def statistic(self) -> FloatArray:
-        """(p,) estimate over standard error; infinite when identical effects leave no error at all."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(self.beta / self.se)
-
-    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper limits, (p,) each."""
-        reach = critical_value(self._probability(level), self.dfs) * self.se
-        return self.beta - reach, self.beta + reach
 
     # -- information criteria ---------------------------------------------------------------------
     @property
@@ -346,7 +302,7 @@ class Fit:
             raise ModelError("tau^2 was given, not estimated: fit without tau2= to see what the data say about it")
         return heterogeneity_interval(
             self.blocks.y, self.vi, self.blocks.X, self.tau2, self.method, self.typical_variance,
-            self._probability(level), type, self.weights,
+            self.probability_of(level), type, self.weights,
         )  # fmt: skip
 
     def profile(self, tau2: Sequence[float] | FloatArray | None = None) -> pd.DataFrame:
@@ -380,13 +336,13 @@ class Fit:
         ModelError
             When x does not have one value per coefficient.
         """
-        row = self._row(x)
-        level = self._probability(level)
+        row = self.setting(x)
+        level = self.probability_of(level)
         estimate, se = float(row @ self.beta), float(np.sqrt(row @ self.cov @ row))
-        own_df = self._df_at(row)
+        own_df = self.df_at(row)
         reach = float(critical_value(level, own_df)) * se
         df = own_df if pi_df is None else pi_df
-        spread = self._spread(se, df, level)
+        spread = self.prediction_reach(se, df, level)
         return Prediction(estimate, se, estimate - reach, estimate + reach, estimate - spread, estimate + spread)
 
     def prediction_interval(
@@ -406,9 +362,9 @@ class Fit:
 
         return new_study_df(self, kind, x)
 
-    def _row(self, x: Sequence[float] | FloatArray | None) -> FloatArray:
+    def setting(self, x: Sequence[float] | FloatArray | None) -> FloatArray:
         """A row of the model matrix, checked."""
-        row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
+        row = np.eye(self.blocks.p)[0] if x is None else vector(x, "x")
         if row.shape != (self.blocks.p,) or not np.isfinite(row).all():
             raise ModelError(
                 f"x has shape {row.shape}; it needs one finite number for each of the {self.blocks.p} coefficients: "
@@ -416,11 +372,11 @@ class Fit:
             )
         return row
 
-    def _probability(self, level: float | None) -> float:
+    def probability_of(self, level: float | None) -> float:
         """The level asked for, checked; by default that of the fit."""
         return self.level if level is None else interval_level(level)
 
-    def _spread(self, error: float, df: float, level: float) -> float:
+    def prediction_reach(self, error: float, df: float, level: float) -> float:
         """Half the width of a prediction interval; nan when heterogeneity is not modelled, or no df are left."""
         if self.method in ("EE", "FE") or not df > 0:
             return float("nan")
@@ -570,22 +526,6 @@ class Fit:
     def theta(self) -> FloatArray:
         """(s,) variance components in the order of `blocks.factors`."""
         return np.array([self.sigma2[name] for name in self.blocks.factors])
-
-    def summary(self) -> pd.DataFrame:
-        """Coefficients, standard errors, tests and intervals in one frame."""
-        import pandas as pd
-
-        low, high = self.interval()
-        return pd.DataFrame(
-            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.dfs,
-             "p": two_sided_p(self.statistic, self.dfs), "low": low, "high": high},
-            index=list(self.design.terms),
-        )  # fmt: skip
-
-    def _series(self, values: FloatArray, name: str) -> pd.Series:
-        import pandas as pd
-
-        return pd.Series(np.asarray(values), index=list(self.design.terms), name=name)
 
 
 def with_level(model: Fit, level: float) -> Fit:

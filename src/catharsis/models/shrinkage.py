@@ -57,7 +57,7 @@ def random_effects_of(model: Fit, level: float | None = None) -> Any:
     keep, lever = _shrinkage(model, "random effects are")
     estimate = keep * (model.blocks.y - model.blocks.X @ model.beta)
     se = np.sqrt(keep * model.vi + keep**2 * lever)
-    reach = critical_value(model._probability(level), model.df) * se
+    reach = critical_value(model.probability_of(level), model.df) * se
     return pd.DataFrame(
         {"estimate": estimate, "se": se, "low": estimate - reach, "high": estimate + reach}, index=list(model.labels)
     )

@@ -86,9 +86,10 @@ class Space:
     def along(self, at: FloatArray) -> list[FloatArray]:
         """Derivatives of M along each coordinate, for each stack."""
         own = self.split(at)
+        within = [c.level_slopes(x) for c, x in zip(self.parts, own, strict=True)]
         found = []
         for stack in self.blocks.stacks:
-            parts = [c.slopes(p, x) for c, p, x in zip(self.parts, stack.patterns, own, strict=True)]
+            parts = [c.slopes(p, x, dG) for c, p, x, dG in zip(self.parts, stack.patterns, own, within, strict=True)]
             found.append(np.concatenate([stack.K, *parts]))
         return found
 

@@ -193,7 +193,7 @@ def predictions(model: MultilevelFit, case: Case) -> dict[str, Any] | None:
         float(np.sqrt(model.between(_label(a), _label(b)) + row.se**2))
         for (_, a, b), row in zip(settings, found, strict=True)
     ]
-    df = [model._df_at(x) for x, _, _ in settings]
+    df = [model.df_at(x) for x, _, _ in settings]
     out["pi_dist"] = "t" if np.isfinite(df).all() else "norm"
     out["pi_ddf"] = df if np.isfinite(df).all() else None
     for name in ("pi_lb", "pi_ub", "pi_se"):  # EE and random slopes: no prediction interval

@@ -119,7 +119,8 @@ def _residual(model: Fit, cluster: list[object], adjust: bool) -> dict[str, Any]
     found = found.with_df(df)
     chosen = _positions(found)
     b, inner = found.beta[chosen], found.cov[np.ix_(chosen, chosen)]
-    statistic = float(b @ np.linalg.solve(inner, b)) / len(chosen)
+    singular = np.linalg.cond(inner) > 1 / np.finfo(float).eps  # R cannot invert it either, and has no joint test
+    statistic = np.nan if singular else float(b @ np.linalg.solve(inner, b)) / len(chosen)
     return {
         **_coefficients(found), "QM": statistic, "QMdf": [len(chosen), df],
         "QMp": f_upper(statistic, len(chosen), df), "df": df, "n_clusters": found.m,
