@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from catharsis.errors import ModelError, shown
-from catharsis.likelihood.arguments import group_labels, interval_level, vector
+from catharsis.likelihood.arguments import group_labels, interval_level
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
@@ -364,7 +364,10 @@ class Fit(Coefficients):
 
     def setting(self, x: Sequence[float] | FloatArray | None) -> FloatArray:
         """A row of the model matrix, checked."""
-        row = np.eye(self.blocks.p)[0] if x is None else vector(x, "x")
+        try:
+            row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
+        except (TypeError, ValueError):
+            raise ModelError("x holds something that is not a number") from None
         if row.shape != (self.blocks.p,) or not np.isfinite(row).all():
             raise ModelError(
                 f"x has shape {row.shape}; it needs one finite number for each of the {self.blocks.p} coefficients: "
