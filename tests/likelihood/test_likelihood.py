@@ -8,7 +8,7 @@ from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import make_blocks, sampling_covariance, split_covariance
 from catharsis.likelihood.data import sampling_blocks
 from catharsis.likelihood.design import codes, design_matrix, intercept_only
-from catharsis.likelihood.marginal import log_likelihood, moments, slope, triangle, typical_variance
+from catharsis.likelihood.marginal import inverse, log_likelihood, moments, slope, triangle, typical_variance
 
 FRAME = pd.DataFrame(
     {
@@ -169,3 +169,8 @@ def test_intercept_only_has_no_columns():
     design = intercept_only(3)
     assert design.X.tolist() == [[1], [1], [1]]
     assert design.columns == {}
+
+
+def test_a_singular_block_is_refused_in_words():
+    with pytest.raises(ModelError, match="not positive definite"):
+        inverse(np.ones((1, 2, 2)))

@@ -130,6 +130,20 @@ def _factor(M: FloatArray) -> FloatArray:
         raise ModelError(INDEFINITE) from None
 
 
+def inverse(M: FloatArray) -> FloatArray:
+    """W of each block in a stack, (b, n, n).
+
+    Raises
+    ------
+    ModelError
+        When a block is singular.
+    """
+    try:
+        return np.asarray(np.linalg.inv(M), dtype=np.float64)
+    except np.linalg.LinAlgError:  # a matrix on the edge passes Cholesky and fails here
+        raise ModelError(INDEFINITE) from None
+
+
 def log_likelihood(blocks: Blocks, found: Moments, reml: bool) -> float:
     """The (restricted) log-likelihood with b at its maximum, constants included.
 
@@ -172,7 +186,7 @@ def slope(
     quadratic, trace, second = np.zeros(s), np.zeros(s), np.zeros((s, s))
     between, squares = np.zeros((s, p, p)), np.zeros((s, s))
     for stack, K in zip(blocks.ties, along, strict=True):
-        W = np.linalg.inv(covariance(stack, theta))
+        W = inverse(covariance(stack, theta))
         WX = W @ X[stack.rows]
         Wr = np.einsum("bij,bj->bi", W, residual[stack.rows])
         KW = K @ W
@@ -244,7 +258,7 @@ def weigh(blocks: Blocks, theta: FloatArray, Z: FloatArray) -> Weighed:
     for stack in blocks.ties:
         M = covariance(stack, theta)
         _factor(M)
-        W = np.linalg.inv(M)
+        W = inverse(M)
         product[stack.rows] = W @ Z[stack.rows]
         diagonal[stack.rows] = np.diagonal(W, axis1=1, axis2=2)
         variance[stack.rows] = np.diagonal(M, axis1=1, axis2=2)
@@ -264,8 +278,7 @@ def typical_variance(blocks: Blocks) -> float:
         return float("nan")
     nothing = np.zeros(len(blocks.factors))
     try:
-        X = blocks.X @ moments(blocks, nothing).inverse_root
+        found = weigh(blocks, nothing, blocks.X @ moments(blocks, nothing).inverse_root)
     except ModelError:
         return float("nan")
-    found = weigh(blocks, nothing, X)
     return float((blocks.k - blocks.p) / (found.diagonal.sum() - np.sum(found.product**2)))

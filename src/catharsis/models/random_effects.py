@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catharsis.likelihood.blocks import Blocks, Stack
-from catharsis.likelihood.marginal import covariance, moments
+from catharsis.likelihood.marginal import covariance, inverse, moments
 from catharsis.likelihood.nested import Nested, whitener
 from catharsis.likelihood.structures import SLOPES, SPATIAL, Pattern, level_covariance, term_covariance
 from catharsis.numerics import FloatArray, IntArray, critical_value
@@ -180,5 +180,5 @@ def _nested_predictions(blocks: Blocks, nested: Nested, theta: FloatArray) -> li
 def _weighted(
     stack: Stack, theta: FloatArray, X: FloatArray, residual: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    W = np.linalg.inv(covariance(stack, theta))
-    return np.asarray(W, dtype=np.float64), W @ X[stack.rows], np.einsum("bij,bj->bi", W, residual[stack.rows])
+    W = inverse(covariance(stack, theta))
+    return W, W @ X[stack.rows], np.einsum("bij,bj->bi", W, residual[stack.rows])
