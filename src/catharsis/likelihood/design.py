@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catharsis.errors import FormulaError, ModelError, did_you_mean
+from catharsis.likelihood.formulas import named_columns
 from catharsis.numerics import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def design_matrix(
 
     try:
         parsed = Formula(right)
-        wanted = sorted(str(name) for name in parsed.required_variables)
     except (FormulaicError, SyntaxError, ValueError) as problem:
         raise FormulaError(f'the formula "{formula}" cannot be read: {problem}') from None
+    wanted = named_columns(parsed, formula)
     for name in wanted:
         if name not in frame.columns:
             raise FormulaError(
@@ -110,7 +111,10 @@ def design_matrix(
         if len(order) < 2:
             raise ModelError(f'the moderator {name} has one level only ("{order[0]}"), so it explains nothing')
         data[name] = pd.Categorical(data[name].astype(str), categories=list(order))
-    matrix = parsed.get_model_matrix(data, output="pandas")
+    try:
+        matrix = parsed.get_model_matrix(data, output="pandas")
+    except (FormulaicError, ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as problem:
+        raise FormulaError(f'the formula "{formula}" cannot be computed: {problem}') from None
     X = np.ascontiguousarray(np.asarray(matrix, dtype=float))
     terms = tuple(_term(str(column)) for column in matrix.columns)
     if not np.isfinite(X).all():
