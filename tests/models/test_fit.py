@@ -417,3 +417,19 @@ def test_information_criteria_follow_from_the_likelihood(method):
     assert model.bic == pytest.approx(np.log(n) * count - 2 * model.llf)
     assert model.aicc >= model.aic
     assert np.isfinite(model.tau2_se) == (method != "EE")
+
+
+def test_text_table_and_attributes_say_the_same():
+    frame = pd.DataFrame({"yi": YI, "vi": VI, "study": list("aabbc"), "x": [1.0, 2, 4, 3, 5]})
+    for model in (fit("yi ~ x", frame), fit("yi ~ x", frame, random="study"), fit("yi ~ x", frame, method="EE")):
+        table, text = model.summary(), str(model)
+        for term in model.design.terms:
+            assert table.loc[term, "estimate"] == model.params[term]
+            assert table.loc[term, "se"] == model.bse[term]
+            assert table.loc[term, "p"] == model.pvalues[term]
+            assert (table.loc[term, "low"], table.loc[term, "high"]) == tuple(model.conf_int().loc[term])
+            line = next(line for line in text.splitlines() if line.startswith(term))
+            for column in ("estimate", "se", "statistic", "p", "low", "high"):
+                assert f"{table.loc[term, column]:.4f}" in line
+        assert f"Q({model.df_resid}) = {model.QE.statistic:.4g}, p = {model.QE.p:.4g}" in text
+        assert all(f"note: {note}" in text for note in model.notes)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SINGULAR = 1e-6  # eigenvalue of a correlation matrix, over its largest, that counts as zero
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class MultilevelFit(Fit):
     """A fitted multilevel or multivariate model.
 

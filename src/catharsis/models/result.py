@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from catharsis.models.robust import Correction, Robust
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Fit(Coefficients):
     """A fitted meta-analytic model.
 
@@ -78,6 +78,11 @@ class Fit(Coefficients):
     held: bool = False
     adjusted: KenwardRoger | None = field(default=None, repr=False)
     measure: str | None = None
+
+    def __repr__(self) -> str:
+        from catharsis.models.printed import printed
+
+        return printed(self)
 
     # -- statsmodels' names ---------------------------------------------------------------------
     @property
