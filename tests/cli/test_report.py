@@ -30,7 +30,7 @@ def test_the_first_run(first):
     lines = done.stdout.splitlines()
     assert lines == [
         "Mood: k = 5, +0.65 [0.38 to 0.92]. People remember feeling better.",
-        "Oxytocin: k = 0, no estimate. Nobody has measured it.",
+        "Oxytocin: k = 0, no estimate. No study found has measured it.",
         "Body: k = 0, no estimate. Signs in both directions, no sizes.",
         "reports/crying/index.html",
     ]

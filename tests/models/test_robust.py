@@ -106,7 +106,7 @@ def test_one_coefficient_hotelling_is_satterthwaite():
     joint = found.wald([1])
     assert joint.df2 == pytest.approx(found.df[1])
     assert joint.statistic == pytest.approx(found.statistic[1] ** 2)
-    assert joint.p == pytest.approx(found.pvalues[1])
+    assert joint.p == pytest.approx(found.p[1])
 
 
 def test_constant_factors():

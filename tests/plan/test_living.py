@@ -58,7 +58,7 @@ def test_without_the_trials_the_analogue_goes(tmp_path):
     assert found.record["syntheses"]["oxytocin-given"]["k"] == 0
     assert found.record["syntheses"]["oxytocin-given"]["published"] == []
     text = found.card("oxytocin")
-    assert "Nobody has measured it." in text
+    assert "No study found has measured it." in text
     assert "Analogue" not in text
     assert "None of the 26 rows" in text
     assert "figures/oxytocin-given-forest.svg" not in found.files
@@ -100,7 +100,7 @@ def test_an_empty_table_gives_gaps(tmp_path, text):
     assert all(item["k"] == 0 for item in found.record["syntheses"].values())
     assert all(item["cells"] == [] for item in found.record["directions"].values())
     for key in ("mood", "oxytocin", "autonomic"):
-        assert "Nobody has measured it." in found.card(key)
+        assert "No study found has measured it." in found.card(key)
     assert "0 works, 0 effects" in words(found.tree.find_class("strip")[0])
     assert "No study bears on it: a gap." in found.page
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b", words(found.tree.find("body")))
@@ -170,7 +170,7 @@ def oxytocin(tmp_path_factory):
 def test_a_direct_direction_fills_the_gap(oxytocin):
     found = oxytocin(DIRECTION)
     assert found.record["families"]["oxytocin"]["state"] == "directions"
-    assert "Nobody has measured it." not in found.card("oxytocin")
+    assert "No study found has measured it." not in found.card("oxytocin")
     assert "None of the" not in found.card("oxytocin")
     assert "no direct evidence" not in found.card("oxytocin")
 
@@ -183,7 +183,7 @@ def test_the_figure_of_a_direct_direction_is_no_gap(oxytocin):
 def test_a_direct_number_fills_the_gap(oxytocin, result):
     found = oxytocin(result)
     text = found.card("oxytocin")
-    assert "Nobody has measured it." not in text
+    assert "No study found has measured it." not in text
     assert "None of the" not in text
     assert "no study" not in text
     assert found.record["families"]["oxytocin"]["state"] != "gap"

@@ -70,7 +70,7 @@ def test_nothing_false_is_said(crying, pattern):
 def test_the_verdicts(crying):
     verdicts = {key: item["sentence"] for key, item in crying.record["families"].items()}
     assert "remember" in verdicts["mood"]
-    assert verdicts["oxytocin"] == "Nobody has measured it."
+    assert verdicts["oxytocin"] == "No study found has measured it."
     assert "no sizes" in verdicts["autonomic"]
     for key in ("mood", "oxytocin", "autonomic"):
         assert words(crying.tree.get_element_by_id(f"card-{key}").find("h2")) == verdicts[key]

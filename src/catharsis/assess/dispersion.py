@@ -16,7 +16,7 @@ from catharsis.errors import ModelError
 from catharsis.likelihood.design import refuse_collinear
 from catharsis.models.coefficients import Coefficients
 from catharsis.models.heterogeneity import weighted
-from catharsis.numerics import FloatArray, two_sided_p
+from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     pass
@@ -60,11 +60,6 @@ class Regression(Coefficients):
         """(p,) estimate over standard error; nan where the standard error is zero."""
         se = self.se
         return np.divide(self.beta, se, out=np.full_like(se, np.nan), where=se > 0)
-
-    @property
-    def p(self) -> FloatArray:
-        """(p,) two-sided p."""
-        return two_sided_p(self.statistic, self.df)
 
 
 def weighted_regression(

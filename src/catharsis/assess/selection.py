@@ -25,6 +25,7 @@ from catharsis.assess.selection_likelihood import (
 )
 from catharsis.assess.selection_setup import Setup, lowest_deltas, read_options, search, set_up, with_cut
 from catharsis.errors import ModelError, did_you_mean
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from catharsis.models.wald import Wald, wald_test
@@ -46,7 +47,7 @@ class LikelihoodRatio:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SelectionModel:
+class SelectionModel(Coefficients):
     """A fitted selection model.
 
     Attributes
@@ -89,49 +90,15 @@ class SelectionModel:
     tau2_zero: float = field(default=0.0, repr=False)
     delta_zero: float = field(default=1e-4, repr=False)
 
-    # -- statsmodels' names ---------------------------------------------------------------------
     @property
-    def params(self) -> pd.Series:
-        """Coefficients by term."""
-        return self._series(self.beta, "estimate")
-
-    @property
-    def bse(self) -> pd.Series:
-        """Standard errors by term."""
-        return self._series(self.se, "se")
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Estimate over standard error."""
-        return self._series(self.beta / self.se, "statistic")
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided normal p of each coefficient."""
-        return self._series(two_sided_p(self.beta / self.se), "p")
-
-    def conf_int(self, level: float | None = None) -> pd.DataFrame:
-        """Confidence intervals of the coefficients, columns `low` and `high`."""
-        import pandas as pd
-
-        reach = critical_value(level or self.level) * self.se
-        return pd.DataFrame({"low": self.beta - reach, "high": self.beta + reach}, index=list(self.terms))
-
-    def cov_params(self) -> pd.DataFrame:
-        """Covariance of the coefficients."""
-        import pandas as pd
-
-        return pd.DataFrame(self.cov, index=list(self.terms), columns=list(self.terms))
+    def df(self) -> float:
+        """Tests of the coefficients are normal: inf."""
+        return float("inf")
 
     @property
     def nobs(self) -> int:
         """Number of effects."""
         return len(self.setup.data.yi)
-
-    @property
-    def se(self) -> FloatArray:
-        """(p,) standard errors of the coefficients."""
-        return np.asarray(np.sqrt(np.diag(self.cov)))
 
     # -- tests ------------------------------------------------------------------------------------
     @property
@@ -145,7 +112,7 @@ class SelectionModel:
     def tau2_lrt(self) -> LikelihoodRatio:
         """Is there heterogeneity? Against the same selection model with tau^2 = 0.
 
-        p halves nothing for the boundary, which makes it conservative.
+        Zero is the boundary, so that p of chi-square with one degree of freedom is conservative.
         """
         statistic = max(2 * (self.llf - self.llf_equal), 0.0) if self.method == "ML" else float("nan")
         return LikelihoodRatio(statistic, 1, chi2_upper(statistic, 1) if statistic == statistic else float("nan"))
@@ -218,7 +185,7 @@ class SelectionModel:
         (float, float)
             A bound that the likelihood does not reach is that of the parameter space (infinite for a coefficient).
         """
-        return profile_interval(self, name, level or self.level)
+        return profile_interval(self, name, self.probability_of(level))
 
     def summary(self) -> pd.DataFrame:
         """Coefficients, tau^2 and weights with standard errors, tests and intervals in one frame.
@@ -240,11 +207,6 @@ class SelectionModel:
             {"estimate": estimate, "se": se, "statistic": statistic, "p": p, "low": low, "high": estimate + reach * se},
             index=[*self.terms, "tau2", *self.names],
         )
-
-    def _series(self, values: FloatArray, name: str) -> pd.Series:
-        import pandas as pd
-
-        return pd.Series(np.asarray(values), index=list(self.terms), name=name)
 
 
 def selection_model(

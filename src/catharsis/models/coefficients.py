@@ -53,9 +53,17 @@ class Coefficients:
 
     def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limits, (p,) each."""
-        level = self.level if level is None else interval_level(level)
-        reach = critical_value(level, self.dfs) * self.se
+        reach = critical_value(self.probability_of(level), self.dfs) * self.se
         return self.beta - reach, self.beta + reach
+
+    def probability_of(self, level: float | None) -> float:
+        """The level asked for, checked; by default that of the fit."""
+        return self.level if level is None else interval_level(level)
+
+    @property
+    def p(self) -> FloatArray:
+        """(p,) two-sided p of each coefficient."""
+        return two_sided_p(self.statistic, self.dfs)
 
     @property
     def params(self) -> pd.Series:
@@ -75,7 +83,7 @@ class Coefficients:
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p by term."""
-        return self._series(two_sided_p(self.statistic, self.dfs), "p")
+        return self._series(self.p, "p")
 
     def conf_int(self, level: float | None = None) -> pd.DataFrame:
         """Confidence intervals of the coefficients, columns `low` and `high`."""
@@ -97,7 +105,7 @@ class Coefficients:
         low, high = self.interval()
         return pd.DataFrame(
             {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.dfs,
-             "p": two_sided_p(self.statistic, self.dfs), "low": low, "high": high},
+             "p": self.p, "low": low, "high": high},
             index=list(self.terms),
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.data import check_data, read_data
 from catharsis.likelihood.design import Design, design_matrix
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.heterogeneity import ESTIMATORS, weighted
 from catharsis.models.wald import Wald, wald_test
 from catharsis.numerics import FloatArray, critical_value, two_sided_p
@@ -40,7 +41,7 @@ LEVEL = 1e-6  # curvature per squared unit of (root mean square) log tau^2 below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LocationScale:
+class LocationScale(Coefficients):
     """A fitted location-scale model.
 
     Attributes
@@ -81,9 +82,9 @@ class LocationScale:
     notes: tuple[str, ...] = ()
 
     @property
-    def params(self) -> pd.Series:
-        """Coefficients of the average effect."""
-        return _named(self.beta, self.design)
+    def terms(self) -> tuple[str, ...]:
+        """(p,) names of the average effect's coefficients."""
+        return self.design.terms
 
     @property
     def scale_params(self) -> pd.Series:
@@ -91,40 +92,18 @@ class LocationScale:
         return _named(self.alpha, self.scale_design)
 
     @property
-    def bse(self) -> pd.Series:
-        """Standard errors of the average effect's coefficients."""
-        return _named(np.sqrt(np.diag(self.cov)), self.design)
-
-    @property
     def scale_bse(self) -> pd.Series:
         """Standard errors of the heterogeneity's coefficients."""
         return _named(np.sqrt(np.diag(self.alpha_cov)), self.scale_design)
-
-    @property
-    def tvalues(self) -> pd.Series:
-        """Estimate over standard error, average effect."""
-        return self.params / self.bse
-
-    @property
-    def pvalues(self) -> pd.Series:
-        """Two-sided p of each coefficient of the average effect."""
-        return _named(two_sided_p(self.tvalues.to_numpy(), self.df), self.design)
 
     @property
     def scale_pvalues(self) -> pd.Series:
         """Two-sided p of each coefficient of the heterogeneity."""
         return _named(two_sided_p((self.scale_params / self.scale_bse).to_numpy(), self.alpha_df), self.scale_design)
 
-    def conf_int(self, level: float | None = None) -> pd.DataFrame:
-        """Confidence intervals of the average effect's coefficients, columns low and high."""
-        return _limits(self.beta, self.cov, self.df, self._level(level), self.design)
-
     def scale_conf_int(self, level: float | None = None) -> pd.DataFrame:
         """Confidence intervals of the heterogeneity's coefficients, columns low and high."""
-        return _limits(self.alpha, self.alpha_cov, self.alpha_df, self._level(level), self.scale_design)
-
-    def _level(self, level: float | None) -> float:
-        return self.level if level is None else interval_level(level)
+        return _limits(self.alpha, self.alpha_cov, self.alpha_df, self.probability_of(level), self.scale_design)
 
     @property
     def nobs(self) -> int:

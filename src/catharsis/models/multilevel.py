@@ -143,7 +143,7 @@ class MultilevelFit(Fit):
         from catharsis.models.profile_intervals import profile_intervals
 
         return profile_intervals(
-            self.blocks, self.theta, self.held_at, self.method == "REML", level or self.level,
+            self.blocks, self.theta, self.held_at, self.method == "REML", self.probability_of(level),
             component_names(self.blocks),
             which,
         )  # fmt: skip
@@ -169,7 +169,7 @@ class MultilevelFit(Fit):
             else float(len(labels) - self.blocks.p if contained else self.df_resid)
             for name, labels in self.level_names.items()
         }
-        return predicted_effects(self.blocks, self.theta, self.codes, self.level_names, level or self.level, df)
+        return predicted_effects(self.blocks, self.theta, self.codes, self.level_names, self.probability_of(level), df)
 
     # -- what each effect does --------------------------------------------------------------------
     def residuals(self, type: str = "standardized") -> pd.DataFrame:
@@ -351,7 +351,7 @@ class MultilevelFit(Fit):
         Prediction
         """
         row = np.eye(self.blocks.p)[0] if x is None else np.asarray(x, dtype=float)
-        level, df = level or self.level, self.df_at(row)
+        level, df = self.probability_of(level), self.df_at(row)
         estimate, se = float(row @ self.beta), float(np.sqrt(row @ self.cov @ row))
         reach = float(critical_value(level, df)) * se
         spread = float("nan")

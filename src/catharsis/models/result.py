@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from catharsis.errors import ModelError, shown
-from catharsis.likelihood.arguments import group_labels, interval_level
+from catharsis.likelihood.arguments import group_labels
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.design import Design, codes
 from catharsis.likelihood.marginal import log_likelihood, moments
@@ -379,10 +379,6 @@ class Fit(Coefficients):
                 + ", ".join(self.design.terms)
             )
         return row
-
-    def probability_of(self, level: float | None) -> float:
-        """The level asked for, checked; by default that of the fit."""
-        return self.level if level is None else interval_level(level)
 
     def prediction_reach(self, error: float, df: float, level: float) -> float:
         """Half the width of a prediction interval; nan when heterogeneity is not modelled, or no df are left."""

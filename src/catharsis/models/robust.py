@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from catharsis.errors import ModelError
-from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import covariance, moments, weigh
 from catharsis.likelihood.nested import Nested
+from catharsis.models.coefficients import Coefficients
 from catharsis.models.robust_wald import SINGULAR, robust_wald, wishart_df
 from catharsis.models.wald import Wald
-from catharsis.numerics import FloatArray, IntArray, critical_value, two_sided_p
+from catharsis.numerics import FloatArray, IntArray
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 Correction = Literal["CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3"]
 CORRECTIONS: tuple[Correction, ...] = ("CR0", "CR1", "CR1p", "CR1S", "CR2", "CR3")
@@ -40,7 +40,7 @@ FEW_DF = 4.0  # below this Satterthwaite df the t reference is unreliable and p 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Robust:
+class Robust(Coefficients):
     """Coefficients with a cluster-robust covariance.
 
     Attributes
@@ -75,31 +75,15 @@ class Robust:
     shared: FloatArray = field(repr=False)
 
     @property
-    def se(self) -> FloatArray:
-        """(p,) standard errors."""
-        return np.asarray(np.sqrt(np.diag(self.cov)))
-
-    @property
     def statistic(self) -> FloatArray:
         """(p,) estimate over standard error; nan where the standard error is zero."""
         se = self.se
         return np.divide(self.beta, se, out=np.full_like(se, np.nan), where=se > 0)
 
     @property
-    def pvalues(self) -> FloatArray:
-        """(p,) two-sided p under t with the Satterthwaite degrees of freedom."""
-        return two_sided_p(self.statistic, self.df)
-
-    @property
     def hide_p(self) -> tuple[bool, ...]:
         """(p,) whether df < 4: too few to trust a p value, so reports leave it out."""
         return tuple(bool(not df >= FEW_DF) for df in self.df)
-
-    def interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper limits, (p,) each."""
-        level = self.level if level is None else interval_level(level)
-        reach = critical_value(level, self.df) * self.se
-        return self.beta - reach, self.beta + reach
 
     @property
     def p_saddlepoint(self) -> FloatArray:
@@ -110,7 +94,7 @@ class Robust:
         from catharsis.models.saddlepoint import MANY, form_weights, saddlepoint_p
 
         if self.m > MANY:
-            return self.pvalues
+            return self.p
         return np.array(
             [saddlepoint_p(t, form_weights(self.within[:, i, i], self.shared[:, :, i]))
              for i, t in enumerate(self.statistic)]
@@ -123,17 +107,6 @@ class Robust:
     def with_df(self, df: float) -> Robust:
         """The same covariance with other degrees of freedom for every coefficient."""
         return replace(self, df=np.full(len(self.beta), float(df)))
-
-    def summary(self) -> pd.DataFrame:
-        """Coefficients, robust standard errors, tests and intervals in one frame."""
-        import pandas as pd
-
-        low, high = self.interval()
-        return pd.DataFrame(
-            {"estimate": self.beta, "se": self.se, "statistic": self.statistic, "df": self.df, "p": self.pvalues,
-             "low": low, "high": high},
-            index=list(self.terms),
-        )  # fmt: skip
 
 
 def robust(

@@ -526,7 +526,7 @@ def robust_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[st
     for i, term in enumerate(robust.terms):
         if term not in shown:
             continue
-        p = "" if term in hidden else f", {p_value(float(robust.pvalues[i]))}"
+        p = "" if term in hidden else f", {p_value(float(robust.p[i]))}"
         found.append(
             f"{term_label(term, labels)}: CR2 interval {bracket(float(low[i]), float(high[i]))} with "
             f"{number(float(robust.df[i]), 1)} df{p}."

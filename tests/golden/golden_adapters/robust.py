@@ -86,7 +86,7 @@ def answers(model: Fit, cluster: list[object], case: Case) -> dict[str, Any]:
     low, high = found.interval()
     return {
         "se": found.se, "p_naive_t": two_sided_p(found.statistic, found.m - 1.0), "df_satt": found.df,
-        "p_satt": found.pvalues, "ci_lb": low, "ci_ub": high,
+        "p_satt": found.p, "ci_lb": low, "ci_ub": high,
         "p_saddle": saddlepoints(case, found) if "p_saddle" in case.results else ...,
     }  # fmt: skip
 
@@ -98,7 +98,7 @@ def _positions(found: Robust) -> list[int]:
 def _coefficients(found: Robust) -> dict[str, Any]:
     low, high = found.interval()
     return {
-        "beta": found.beta, "se": found.se, "stat": found.statistic, "pval": found.pvalues, "ci_lb": low, "ci_ub": high,
+        "beta": found.beta, "se": found.se, "stat": found.statistic, "pval": found.p, "ci_lb": low, "ci_ub": high,
     }  # fmt: skip
 
 
@@ -187,7 +187,7 @@ def answer_robumeta(case: Case) -> dict[str, Any]:
     low, high = found.robust.interval()
     return {
         "beta": found.robust.beta, "se": found.robust.se, "stat": found.robust.statistic, "df": found.robust.df,
-        "pval": from_cdf(found.robust.pvalues, case.results.get("pval", found.robust.pvalues)),
+        "pval": from_cdf(found.robust.p, case.results.get("pval", found.robust.p)),
         "ci_lb": low, "ci_ub": high,
         "tau2": found.working.tau2, "I2": found.working.I2, "omega2": found.working.omega2,
     }  # fmt: skip
