@@ -7,13 +7,15 @@ methods for counts (Mantel-Haenszel, Peto, generalised linear models) ask for on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catharsis.effects import proportions, rates
+from catharsis.effects.zero_cells import TO, filled
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.numerics import FloatArray, IntArray
 
@@ -21,14 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BoolArray = NDArray[np.bool_]
-To = Literal["only0", "all", "if0all", "none"]
-ADD_TO: tuple[To, ...] = ("only0", "all", "if0all", "none")
 SHOWN_ROWS = 5  # rows that a message names
 
 # measure -> (events among people or over time, number of groups)
 MEASURES: Mapping[str, tuple[Literal["people", "time"], int]] = {
     "OR": ("people", 2), "RR": ("people", 2), "RD": ("people", 2), "PETO": ("people", 2),
     "IRR": ("time", 2), "IRD": ("time", 2), "PLO": ("people", 1), "IRLN": ("time", 1),
+}  # fmt: skip
+
+# effect and variance of each study, from events and non-events group by group, or from events and times
+OF_PEOPLE: Mapping[str, Callable[..., tuple[FloatArray, FloatArray]]] = {
+    "OR": proportions.log_odds_ratio, "RR": proportions.log_risk_ratio, "RD": proportions.risk_difference,
+    "PETO": proportions.peto_log_odds_ratio, "PLO": proportions.logit_proportion,
+}  # fmt: skip
+OF_TIME: Mapping[str, Callable[..., tuple[FloatArray, FloatArray]]] = {
+    "IRR": rates.log_rate_ratio, "IRD": rates.rate_difference, "IRLN": rates.log_rate,
 }  # fmt: skip
 
 # events, then either the total or the other cell, for each group
@@ -262,14 +271,13 @@ def adjusted(counts: Counts, add: float, to: str, drop00: bool) -> tuple[Counts,
     >>> adjusted(tables, 0.5, "only0", True)[0].events.tolist()
     [[0.5, 3.5]]
     """
-    if to not in ADD_TO:
-        raise ModelError(f'to is "{to}": {did_you_mean(to, ADD_TO)}')
+    if to not in TO:
+        raise ModelError(f'to is "{to}": {did_you_mean(to, TO)}')
     if not (np.isfinite(add) and add >= 0):
         raise ModelError(f"add is {add}; what is added to the cells is zero or more")
     used: BoolArray = ~counts.uninformative if drop00 else np.ones(counts.k, dtype=bool)
-    zero = (counts.cells == 0).any(axis=1) & used
-    where = {"only0": zero, "all": used, "if0all": used & zero.any(), "none": np.zeros(counts.k, dtype=bool)}[to]
-    extra = add * where[:, None]
+    _, touched = filled(tuple(np.where(used, cell, np.nan) for cell in counts.cells.T), add, to)
+    extra = add * touched[:, None]
     wider = extra if counts.among == "time" else 2 * extra
     totals = counts.totals if counts.among == "time" else counts.totals + wider
     return Counts(counts.events + extra, totals, counts.among, counts.labels), used
@@ -295,22 +303,12 @@ def observed_effects(measure: str, counts: Counts) -> tuple[FloatArray, FloatArr
     >>> [float(value[0].round(4)) for value in observed_effects("OR", tables)]
     [-0.9387, 0.3571]
     """
-    x, n = counts.events, counts.totals
-    sign = np.array([1.0, -1.0])[: x.shape[1]]
     with np.errstate(divide="ignore", invalid="ignore"):
-        if measure == "PETO":
-            score, vi = hypergeometric_score(counts)
-            yi, vi = score / vi, 1 / vi
-        elif measure in ("OR", "PLO"):
-            yi, vi = np.log(x / (n - x)) @ sign, (1 / x + 1 / (n - x)).sum(axis=1)
-        elif measure == "RR":
-            yi, vi = np.log(x / n) @ sign, (1 / x - 1 / n).sum(axis=1)
-        elif measure == "RD":
-            yi, vi = (x / n) @ sign, (x * (n - x) / n**3).sum(axis=1)
-        elif measure in ("IRR", "IRLN"):
-            yi, vi = np.log(x / n) @ sign, (1 / x).sum(axis=1)
+        if counts.among == "time":
+            yi, vi = OF_TIME[measure](*counts.events.T, *counts.totals.T)
         else:
-            yi, vi = (x / n) @ sign, (x / n**2).sum(axis=1)
+            rest = counts.totals - counts.events
+            yi, vi = OF_PEOPLE[measure](*np.stack([counts.events, rest], axis=2).reshape(counts.k, -1).T)
     bad = ~(np.isfinite(yi) & np.isfinite(vi))
     return np.where(bad, np.nan, yi), np.where(bad, np.nan, vi)
 

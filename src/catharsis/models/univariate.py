@@ -23,22 +23,9 @@ def fit_univariate(
     notes: list[str], weights: FloatArray | None = None, tau2: float | None = None,
 ) -> Fit:  # fmt: skip
     """A model with one variance, that of the true effects, or none; arguments as for `fit`."""
-    known = [*ESTIMATORS, *WEIGHTS_NEEDED]
-    if method not in known:
-        raise ModelError(f'there is no method "{method}": {did_you_mean(method, known)}')
+    _check_options(method, test, weights, tau2)
     X = design.X
     k, p = X.shape
-    ordinary = method not in NO_HETEROGENEITY
-    if test == "kr" and method != "REML":
-        raise ModelError(f"Kenward-Roger rests on REML; with {method} use test='knha' or test='t'")
-    if test == "kr" and (weights is not None or tau2 is not None):
-        raise ModelError("Kenward-Roger rests on tau^2 and weights estimated by REML: leave out weights= and tau2=")
-    if tau2 is not None and not (ordinary and np.isfinite(tau2) and tau2 >= 0):
-        raise ModelError(
-            f"tau2 is {tau2}; a variance is a finite number that is not negative"
-            if ordinary
-            else f"{method} has no tau^2 to hold at a value: leave out tau2=, or use method='REML'"
-        )
     if tau2 is None:
         tau2 = _estimate(yi, vi, X, method, weights, notes)
         held = False
@@ -47,12 +34,7 @@ def fit_univariate(
     if k == p and test != "z":
         test = "z"
         notes.append("k = p leaves no degrees of freedom, so the tests and intervals are normal (test='z')")
-    if vi.max() > WIDE * vi.min():
-        few, many = labels[int(vi.argmin())], labels[int(vi.argmax())]
-        notes.append(
-            f"the sampling variances differ by a factor of {vi.max() / vi.min():.0e} (from {few} to {many}): "
-            "check their units; the most precise effects decide the answer"
-        )
+    notes += _of_spread(vi, labels)
     blocks = make_blocks(yi, X, vi, [("effect", np.arange(k, dtype=np.int64))])
     found = moments(blocks, np.array([tau2]))
     beta, cov = found.beta(), found.cov()
@@ -78,6 +60,35 @@ def fit_univariate(
         level=level, design=design, blocks=blocks, vi=vi, labels=labels, llf=llf,
         typical_variance=typical_variance(blocks), notes=tuple(notes), weights=weights, held=held, adjusted=adjusted,
     )  # fmt: skip
+
+
+def _of_spread(vi: FloatArray, labels: tuple[str, ...]) -> list[str]:
+    """A note when a few effects decide the answer."""
+    if vi.max() <= WIDE * vi.min():
+        return []
+    few, many = labels[int(vi.argmin())], labels[int(vi.argmax())]
+    return [
+        f"the sampling variances differ by a factor of {vi.max() / vi.min():.0e} (from {few} to {many}): "
+        "check their units; the most precise effects decide the answer"
+    ]
+
+
+def _check_options(method: str, test: Test, weights: FloatArray | None, tau2: float | None) -> None:
+    """Refuse what does not go together."""
+    known = [*ESTIMATORS, *WEIGHTS_NEEDED]
+    if method not in known:
+        raise ModelError(f'there is no method "{method}": {did_you_mean(method, known)}')
+    ordinary = method not in NO_HETEROGENEITY
+    if test == "kr" and method != "REML":
+        raise ModelError(f"Kenward-Roger rests on REML; with {method} use test='knha' or test='t'")
+    if test == "kr" and (weights is not None or tau2 is not None):
+        raise ModelError("Kenward-Roger rests on tau^2 and weights estimated by REML: leave out weights= and tau2=")
+    if tau2 is not None and not (ordinary and np.isfinite(tau2) and tau2 >= 0):
+        raise ModelError(
+            f"tau2 is {tau2}; a variance is a finite number that is not negative"
+            if ordinary
+            else f"{method} has no tau^2 to hold at a value: leave out tau2=, or use method='REML'"
+        )
 
 
 def _estimate(
