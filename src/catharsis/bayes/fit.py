@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError, did_you_mean
-from catharsis.likelihood.blocks import make_blocks
-from catharsis.likelihood.data import check_data, random_factors, read_data
+from catharsis.likelihood.blocks import make_blocks, sampling_variances
+from catharsis.likelihood.data import check_data, read_data, sampling_blocks
+from catharsis.likelihood.random_effects import random_effects
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ def fit_bayes(
     yi: Sequence[float] | FloatArray | None = None,
     vi: str | Sequence[float] | FloatArray = "vi",
     X: FloatArray | None = None,
-    random: str | None = None,
+    V: Any = None,
+    random: str | Sequence[str] | None = None,
+    struct: str | Sequence[str] | None = None,
     priors: Priors | None = None,
     engine: Literal["exact", "nuts"] = "exact",
     level: float = 0.95,
@@ -41,7 +44,7 @@ def fit_bayes(
 
     Parameters
     ----------
-    formula, data, yi, vi, X, random, reference, levels
+    formula, data, yi, vi, X, V, random, struct, reference, levels
         As for `catharsis.fit`.
     priors : Priors, optional
         By default normal(0, 1) on coefficients and half-normal(0.5) on tau: made for standardised scales.
@@ -74,9 +77,18 @@ def fit_bayes(
     if engine not in ENGINES:
         raise ModelError(f'there is no engine "{engine}": {did_you_mean(engine, ENGINES)}')
     given = read_data(formula, data, yi, vi, X, reference, levels)
+    k = len(given.yi)
+    tied = None if V is None else sampling_blocks(V, k, given.labels)
+    variances = given.vi if tied is None else sampling_variances(tied, given.vi)
     check_data(given, level)
-    factors = random_factors(random, data, len(given.yi)) or [("effect", np.arange(len(given.yi), dtype=np.int64))]
-    blocks = make_blocks(given.yi, given.design.X, given.vi, factors)
+    found = None if random is None else random_effects(random, struct, data, k, {}, None)
+    if found is None and struct is not None:
+        raise ModelError("struct= belongs to models with random=; this one has none")
+    blocks = make_blocks(
+        given.yi, given.design.X, variances,
+        [("effect", np.arange(k, dtype=np.int64))] if found is None else found.factors,
+        tied, () if found is None else found.terms,
+    )  # fmt: skip
     chosen = priors or Priors()
     if engine == "exact":
         from catharsis.bayes import exact
