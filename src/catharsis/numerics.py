@@ -57,6 +57,22 @@ def f_upper(statistic: float, df1: float, df2: float) -> float:
     return float(special.fdtrc(df1, df2, statistic))
 
 
+def log_normal_probability(low: FloatArray, high: FloatArray) -> FloatArray:
+    """log(Phi(high) - Phi(low)) for low <= high, accurate in both tails; -inf for an empty interval.
+
+    Examples
+    --------
+    >>> float(log_normal_probability(np.array([30.0]), np.array([np.inf]))[0].round(4))
+    -454.3212
+    """
+    turn = low + high > 0  # measure from the nearer tail
+    a, b = np.where(turn, -high, low), np.where(turn, -low, high)
+    upper, lower = special.log_ndtr(b), special.log_ndtr(a)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(np.isneginf(upper), 0.0, -np.expm1(lower - upper))
+        return np.asarray(upper + np.log(share))
+
+
 def root(function: Callable[[float], float], low: float, high: float) -> float:
     """The zero of a function that changes sign between `low` and `high`, to full relative precision."""
     from scipy.optimize import brentq

@@ -8,7 +8,7 @@ from scipy import special, stats
 from scipy.integrate import quad
 
 import catharsis as ca
-from catharsis.assess.selection_functions import log_normal_probability
+from catharsis.numerics import log_normal_probability
 from catharsis.assess.selection_likelihood import log_likelihood
 from catharsis.errors import ModelError
 

@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 from scipy import special
 
-from catharsis.numerics import FloatArray, IntArray
+from catharsis.numerics import FloatArray, IntArray, log_normal_probability
 
 LOG_2PI = float(np.log(2 * np.pi))
 NODES, FEWER_NODES = 16, 8  # Gauss-Legendre nodes per panel; the error at the maximum is checked by halving panels
@@ -58,22 +58,6 @@ class WeightFunction(Protocol):
 
 
 # -- piecewise constant ---------------------------------------------------------------------------
-
-
-def log_normal_probability(low: FloatArray, high: FloatArray) -> FloatArray:
-    """log(Phi(high) - Phi(low)) for low <= high, accurate in both tails; -inf for an empty interval.
-
-    Examples
-    --------
-    >>> float(log_normal_probability(np.array([30.0]), np.array([np.inf]))[0].round(4))
-    -454.3212
-    """
-    turn = low + high > 0  # measure from the nearer tail
-    a, b = np.where(turn, -high, low), np.where(turn, -low, high)
-    upper, lower = special.log_ndtr(b), special.log_ndtr(a)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(np.isneginf(upper), 0.0, -np.expm1(lower - upper))
-        return np.asarray(upper + np.log(share))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,330 @@
+"""What a study says that reports a sign or a verdict and no number: the probability that it lands where it did.
+
+The test statistic of a study with true effect theta is T = (theta m + Z) / S, Z standard normal and S the root of a
+chi-square over its degrees of freedom: noncentral t. Given S = s, "T lies between low and high" says that
+theta + Z / m lies between low s / m and high s / m. So a partial row is a mixture, over a quadrature rule in s, of
+interval-censored observations with variance 1 / m^2, and integrating theta over N(mu, tau^2) only adds tau^2 to that
+variance: no second integral. A normal design has the single node s = 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from catharsis.errors import ModelError, did_you_mean
+from catharsis.numerics import FloatArray, log_normal_probability
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DESIGNS = ("one-sample", "two-sample", "correlation", "proportion", "normal")
+KINDS = ("bounds", "direction")
+VERDICTS = ("sig", "ns")
+NODES = 64  # of each panel of the rule in log s
+WIDTH = 5.0  # of a panel at most: 7 degrees of freedom and more need only one
+FAR = 1e-25  # probability of s left out on either side
+CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
+
+
+@lru_cache(maxsize=512)
+def chi_rule(df: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes s and log weights of the root of chi-square over its degrees of freedom; s = 1 when they are infinite.
+
+    Examples
+    --------
+    >>> s, log_weight = chi_rule(7.0)
+    >>> bool(abs(np.exp(log_weight) @ s**2 - 1) < 1e-12)
+    True
+    """
+    if math.isinf(df):
+        return np.ones(1), np.zeros(1)
+    low, high = special.gammaincinv(df / 2, FAR), special.gammainccinv(df / 2, FAR)
+    if low <= 0:  # few degrees of freedom: P(chi2 < x) is near (x / 2)^(df / 2) / Gamma(df / 2 + 1)
+        low = math.exp((math.log(FAR) + special.gammaln(df / 2 + 1)) * 2 / df)
+    ends = 0.5 * np.log(2 * np.array([low, high]) / df)
+    edges = np.linspace(*ends, 1 + math.ceil((ends[1] - ends[0]) / WIDTH))
+    z, weight = np.polynomial.legendre.leggauss(NODES)
+    half = np.diff(edges)[:, None] / 2
+    u = ((edges[:-1] + edges[1:])[:, None] / 2 + half * z).ravel()
+    # density of u = log s: 2 (df/2)^(df/2) / Gamma(df/2) s^df exp(-df s^2 / 2)
+    constant = math.log(2) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
+    log_weight = np.log((half * weight).ravel()) + constant + df * u - df / 2 * np.exp(2 * u)
+    return np.exp(u), log_weight - special.logsumexp(log_weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One partial row.
+
+    Attributes
+    ----------
+    label, sample : str
+        Its name, and the people it comes from; rows of one sample share their true effect.
+    precision : float
+        m: the standard error of theta is 1 / m when s = 1.
+    df : float
+        Degrees of freedom of T; inf for a normal statistic.
+    regions : tuple of (low, high)
+        Where T lies; disjoint.
+    says : str
+        The region in words.
+    """
+
+    label: str
+    sample: str
+    precision: float
+    df: float
+    regions: tuple[tuple[float, float], ...]
+    says: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartialEvidence:
+    """Rows without numbers; made by `partial_evidence`.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        In the order of the table.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"kind": ["bounds"], "design": ["two-sample"], "n1": [8], "n2": [8], "sign": [1],
+    ...                       "verdict": ["sig"]})
+    >>> float(np.exp(partial_evidence(frame).log_probability(np.array([0.0]))[0, 0]).round(12))
+    0.025
+    """
+
+    rows: tuple[Row, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the rows."""
+        return tuple(row.label for row in self.rows)
+
+    def part(self, keep: Sequence[bool]) -> PartialEvidence:
+        """The rows that `keep` marks."""
+        return PartialEvidence(tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept))
+
+    def log_probability(self, theta: FloatArray) -> FloatArray:
+        """log P(region | theta) of each row at each true effect (g,), (r, g)."""
+        return self.log_marginal(theta, np.zeros_like(theta))
+
+    def log_marginal(self, mu: FloatArray, tau2: FloatArray) -> FloatArray:
+        """log P(region) with theta ~ N(mu, tau2), mu and tau2 (g,), each row on its own, (r, g)."""
+        mu, tau2 = np.broadcast_arrays(np.asarray(mu, dtype=float), np.asarray(tau2, dtype=float))
+        found = [log_region(row, mu.ravel(), tau2.ravel()).reshape(mu.shape) for row in self.rows]
+        return np.stack(found) if found else np.empty((0, *mu.shape))
+
+
+def log_region(row: Row, mu: FloatArray, tau2: FloatArray) -> FloatArray:
+    """log P(T in a region) with theta ~ N(mu, tau2), (g,) each.
+
+    References
+    ----------
+    [@yuan2002]
+    """
+    s, log_weight = chi_rule(row.df)
+    size = max(1, CHUNK // len(s))
+    parts = []
+    for i in range(0, len(mu), size):
+        spread = np.sqrt(1 / row.precision**2 + tau2[i : i + size, None])
+        each = [
+            log_normal_probability(*(_standard(end, s, row.precision, mu[i : i + size, None], spread) for end in region))
+            for region in row.regions
+        ]
+        parts.append(special.logsumexp(np.concatenate([part + log_weight for part in each], axis=1), axis=1))
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _standard(end: float, s: FloatArray, m: float, mu: FloatArray, spread: FloatArray) -> FloatArray:
+    if math.isinf(end):
+        return np.full((len(mu), len(s)), end)
+    return np.asarray((end * s / m - mu) / spread)
+
+
+# -- from a table ---------------------------------------------------------------------------------------------------
+
+
+def partial_evidence(frame: pd.DataFrame) -> PartialEvidence:
+    """Studies that report a direction or a verdict, from a table with one row for each.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `kind`: "direction" (a sign) or "bounds" (a verdict, with or without a sign).
+        `design`: "one-sample" (also a paired or before-after comparison: theta is the mean change over its SD),
+        "two-sample" (theta is the standardised mean difference), "correlation" (theta is Fisher's z), "proportion"
+        (theta is the log odds of one proportion against even odds, by a score-like normal statistic with `n`: its
+        standard error is 2 / sqrt(n) at even odds), "normal" (`sei` is the standard error of theta on any scale).
+        `n`, or `n1` and `n2` for two samples: people analysed. `df`: degrees of freedom of the test where they are not
+        n - 1 or n1 + n2 - 2. `sign`: 1, -1, or 0. `verdict`: "sig" or "ns" at `alpha` (.05 by default), `sided` 2
+        (the default) or 1 (in the direction +1, or that of `sign` of a significant result). `label`, `sample`: names;
+        rows of one sample share their true effect.
+
+    Returns
+    -------
+    PartialEvidence
+        A direction is a half line; "sig" lies beyond the critical value on the side of its sign, on both sides when
+        the sign is 0; "ns" between both critical values, and with a sign between 0 and the critical value there.
+
+    Raises
+    ------
+    ModelError
+        Names the row, what is wrong with it, and the cure. A sign of 0 without a verdict is not "n.s.".
+
+    References
+    ----------
+    [@hedges1980; @bushman2009; @yuan2002]
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"kind": ["direction"], "design": ["one-sample"], "n": [28], "sign": [1]})
+    >>> float(np.exp(partial_evidence(frame).log_probability(np.array([0.0]))[0, 0]).round(12))
+    0.5
+    """
+    missing = [name for name in ("kind", "design") if name not in frame.columns]
+    if missing:
+        raise ModelError(f"partial evidence needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+    records = frame.to_dict("records")
+    return PartialEvidence(tuple(_row(record, i) for i, record in enumerate(records)))
+
+
+def _row(record: dict[Any, Any], i: int) -> Row:
+    label = _text(record.get("label")) or f"partial {i + 1}"
+    name = f"row {i + 1} ({label})" if _text(record.get("label")) else f"row {i + 1}"
+    kind = _choice(record, "kind", KINDS, name)
+    design = _choice(record, "design", DESIGNS, name)
+    sign = _number(record, "sign", name)
+    if sign not in (None, -1.0, 0.0, 1.0):
+        raise ModelError(f"{name}: sign is {sign:g}; it is 1, 0 or -1")
+    precision, df = _size(record, design, name)
+    if kind == "direction":
+        if _text(record.get("verdict")):
+            raise ModelError(f"{name}: a direction has no verdict; with one its kind is bounds")
+        if not sign:
+            raise ModelError(f"{name}: a direction needs a sign of 1 or -1; a zero without a verdict is not n.s.")
+        regions, says = _direction(sign)
+    else:
+        verdict = _choice(record, "verdict", VERDICTS, name)
+        critical, sided = _critical(record, design, df, name)
+        if design == "correlation":
+            critical = _critical_z(critical, precision)
+        regions, says = _bounds(verdict, sign or 0.0, critical, sided, name)
+    if design == "correlation":
+        df = math.inf
+    return Row(label, _text(record.get("sample")) or f"#{i}", precision, df, regions, says)
+
+
+def _direction(sign: float) -> tuple[tuple[tuple[float, float], ...], str]:
+    return (((0.0, math.inf),), "above 0") if sign > 0 else (((-math.inf, 0.0),), "below 0")
+
+
+def _bounds(
+    verdict: str, sign: float, critical: float, sided: int, name: str
+) -> tuple[tuple[tuple[float, float], ...], str]:
+    """Where the statistic of a verdict lies."""
+    up, down = ((critical, math.inf),), ((-math.inf, -critical),)
+    if verdict == "sig":
+        if sided == 1 and not sign:
+            raise ModelError(f"{name}: a significant one-sided test has a direction; give sign 1 or -1")
+        if not sign:
+            return down + up, "beyond either critical value"
+        return (up, "beyond the upper critical value") if sign > 0 else (down, "beyond the lower critical value")
+    if sign > 0:
+        return ((0.0, critical),), "between 0 and the upper critical value"
+    if sided == 1:  # towards +1; nothing on the other side is significant
+        return (((-math.inf, 0.0),), "below 0") if sign < 0 else (((-math.inf, critical),), "below the critical value")
+    if sign < 0:
+        return ((-critical, 0.0),), "between 0 and the lower critical value"
+    return ((-critical, critical),), "between both critical values"
+
+
+def _size(record: dict[Any, Any], design: str, name: str) -> tuple[float, float]:
+    """Precision m and degrees of freedom."""
+    given = _number(record, "df", name)
+    if given is not None and not given >= 1:
+        raise ModelError(f"{name}: df is {given:g}; a test has at least 1 degree of freedom")
+    if design == "normal":
+        sei = _number(record, "sei", name)
+        if sei is None or not sei > 0:
+            raise ModelError(f"{name}: a normal design needs its standard error sei, a positive number")
+        return 1 / sei, math.inf if given is None else given
+    if design == "two-sample":
+        n1, n2 = (_people(record, column, 1, name) for column in ("n1", "n2"))
+        if n1 + n2 < 3:
+            raise ModelError(f"{name}: {n1:g} and {n2:g} people leave no degree of freedom")
+        return math.sqrt(n1 * n2 / (n1 + n2)), n1 + n2 - 2 if given is None else given
+    least = {"correlation": 4, "one-sample": 2, "proportion": 1}[design]
+    n = _people(record, "n", least, name)
+    if design == "correlation":
+        return math.sqrt(n - 3), n - 2 if given is None else given
+    if design == "proportion":
+        return math.sqrt(n) / 2, math.inf
+    return math.sqrt(n), n - 1 if given is None else given
+
+
+def _people(record: dict[Any, Any], column: str, least: int, name: str) -> float:
+    n = _number(record, column, name)
+    if n is None:
+        raise ModelError(f"{name}: {column} is missing; how many people were analysed?")
+    if n != round(n) or n < least:
+        raise ModelError(f"{name}: {column} is {n:g}; this design needs a whole number of {least} or more")
+    return n
+
+
+def _critical(record: dict[Any, Any], design: str, df: float, name: str) -> tuple[float, int]:
+    """Critical value of T, and the number of sides."""
+    alpha = _number(record, "alpha", name)
+    alpha = 0.05 if alpha is None else alpha
+    if not 0 < alpha < 0.5:
+        raise ModelError(f"{name}: alpha is {alpha:g}; it lies between 0 and 0.5")
+    sided = _number(record, "sided", name)
+    sided = 2.0 if sided is None else sided
+    if sided not in (1.0, 2.0):
+        raise ModelError(f"{name}: sided is {sided:g}; a test has 1 or 2 sides")
+    tail = alpha / sided
+    return float(-special.ndtri(tail) if math.isinf(df) else -special.stdtrit(df, tail)), int(sided)
+
+
+def _critical_z(t: float, precision: float) -> float:
+    """The critical r of t with n - 2 degrees of freedom, as a standardised Fisher z: atanh(r) m."""
+    n = precision**2 + 3
+    return math.atanh(t / math.sqrt(n - 2 + t**2)) * precision
+
+
+def _choice(record: dict[Any, Any], column: str, allowed: Sequence[str], name: str) -> str:
+    text = _text(record.get(column))
+    if text not in allowed:
+        found = f"is {text!r}" if text else "is missing"
+        raise ModelError(f"{name}: {column} {found}: {did_you_mean(text, allowed)}")
+    return text
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value != value else str(value)
+
+
+def _number(record: dict[Any, Any], column: str, name: str) -> float | None:
+    value = record.get(column)
+    if value is None or value != value or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ModelError(f"{name}: {column} is {value!r}, not a number") from None
+    if not math.isfinite(number):
+        raise ModelError(f"{name}: {column} is {number}; it must be finite")
+    return number
