@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from catharsis.effects.transformations import transform
     from catharsis.errors import CatharsisError, InputError, InputErrors, ModelError
     from catharsis.likelihood.blocks import sampling_covariance
+    from catharsis.likelihood.partial import partial_evidence
     from catharsis.models.correlated_effects import fit_robust
     from catharsis.models.fit import fit
     from catharsis.models.generalised_linear import fit_counts
@@ -83,6 +84,7 @@ _HOMES = {
     "mantel_haenszel": "catharsis.models.mantel_haenszel_estimate",
     "p_uniform": "catharsis.assess.p_uniform_estimates",
     "p_uniform_star": "catharsis.assess.p_uniform_likelihood",
+    "partial_evidence": "catharsis.likelihood.partial",
     "permutation_test": "catharsis.assess.permutation",
     "pet_peese": "catharsis.assess.precision_effect",
     "peto": "catharsis.models.peto_estimate",
@@ -132,6 +134,7 @@ __all__ = [
     "mantel_haenszel",
     "p_uniform",
     "p_uniform_star",
+    "partial_evidence",
     "permutation_test",
     "pet_peese",
     "peto",

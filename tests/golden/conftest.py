@@ -1,4 +1,4 @@
-"""Options of the golden runner: `--golden-dir DIR` and `--golden-report FILE.json`."""
+"""Options of the golden runner: `--golden-dir DIR`, `--partial-dir DIR` and `--golden-report FILE.json`."""
 
 import json
 import sys
@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE))  # golden_adapters lives beside the tests
 
 def pytest_addoption(parser):
     parser.addoption("--golden-dir", type=Path, help="run every case of every golden file in this directory")
+    parser.addoption("--partial-dir", type=Path, help="run every case of partial evidence in this directory")
     parser.addoption("--golden-family", help="only families whose name begins so, several joined by commas")
     parser.addoption("--golden-report", type=Path, help="write cases, passed, failed, ... per family to this file")
 
@@ -33,6 +34,13 @@ def pytest_generate_tests(metafunc):
             if only:
                 families = {name: cases for name, cases in families.items() if name.startswith(tuple(only.split(",")))}
             metafunc.parametrize(name, [families[family] for family in sorted(families)], ids=sorted(families))
+
+
+    if "partial_case" in metafunc.fixturenames:
+        from golden_adapters.partial import read_cases
+
+        cases = read_cases(metafunc.config.getoption("partial_dir", None) or SHIPPED / "partial")
+        metafunc.parametrize("partial_case", cases, ids=[case["id"] for case in cases])
 
 
 @cache

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from catharsis.bayes.fitted import Fitted
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError, did_you_mean
-from catharsis.likelihood.blocks import make_blocks, sampling_variances
-from catharsis.likelihood.data import check_data, read_data, sampling_blocks
+from catharsis.likelihood.arguments import interval_level
+from catharsis.likelihood.blocks import Blocks, make_blocks, sampling_variances
+from catharsis.likelihood.data import ModelData, check_data, read_data, sampling_blocks
 from catharsis.likelihood.random_effects import random_effects
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from catharsis.likelihood.partial import PartialEvidence
 
 ENGINES = ("exact", "nuts")
 
@@ -31,6 +36,7 @@ def fit_bayes(
     V: Any = None,
     random: str | Sequence[str] | None = None,
     struct: str | Sequence[str] | None = None,
+    partial: PartialEvidence | None = None,
     priors: Priors | None = None,
     engine: Literal["exact", "nuts"] = "exact",
     level: float = 0.95,
@@ -46,6 +52,9 @@ def fit_bayes(
     ----------
     formula, data, yi, vi, X, V, random, struct, reference, levels
         As for `catharsis.fit`.
+    partial : PartialEvidence, optional
+        Studies that report a sign or a verdict instead of numbers, on the scale of `yi`; see
+        `catharsis.partial_evidence`. With them, estimates may be missing altogether.
     priors : Priors, optional
         By default normal(0, 1) on coefficients and half-normal(0.5) on tau: made for standardised scales.
     engine : str
@@ -76,11 +85,20 @@ def fit_bayes(
     """
     if engine not in ENGINES:
         raise ModelError(f'there is no engine "{engine}": {did_you_mean(engine, ENGINES)}')
+    if partial is not None and formula is None and yi is None:
+        return _with_partial(None, partial, priors or Priors(), level)
     given = read_data(formula, data, yi, vi, X, reference, levels)
     k = len(given.yi)
     tied = None if V is None else sampling_blocks(V, k, given.labels)
     variances = given.vi if tied is None else sampling_variances(tied, given.vi)
     check_data(given, level)
+    if partial is not None and engine == "exact":
+        if V is not None or random is not None or given.design.terms != ("intercept",):
+            raise ModelError(
+                "with partial evidence the exact engine takes one average and one tau: leave out moderators, V= and "
+                'random=, or use engine="nuts"'
+            )
+        return _with_partial(given, partial, priors or Priors(), level)
     found = None if random is None else random_effects(random, struct, data, k, {}, None)
     if found is None and struct is not None:
         raise ModelError("struct= belongs to models with random=; this one has none")
@@ -90,12 +108,30 @@ def fit_bayes(
         tied, () if found is None else found.terms,
     )  # fmt: skip
     chosen = priors or Priors()
-    if engine == "exact":
-        from catharsis.bayes import exact
 
-        return exact.posterior(blocks, given.design.terms, given.labels, chosen, level)
-    from catharsis.bayes import nuts
+    def fitted(blocks: Blocks, labels: tuple[str, ...], engine: str = engine) -> Posterior:
+        """Kept with the posterior, so that criticism can fit the same model to fewer effects."""
+        if engine == "exact":
+            from catharsis.bayes import exact
 
-    return nuts.posterior(
-        blocks, given.design.terms, given.labels, chosen, level, draws=draws, chains=chains, seed=seed
-    )
+            return exact.posterior(blocks, given.design.terms, labels, chosen, level)
+        from catharsis.bayes import nuts
+
+        return nuts.posterior(
+            blocks, given.design.terms, labels, chosen, level, draws=draws, chains=chains, seed=seed
+        )
+
+    groups, names = ({}, {}) if found is None else (found.groups, found.levels)
+    model = Fitted(blocks=blocks, labels=given.labels, groups=groups, levels=names, fit=fitted)
+    return replace(fitted(blocks, given.labels), model=model)
+
+
+def _with_partial(given: ModelData | None, partial: PartialEvidence, priors: Priors, level: float) -> Posterior:
+    """Estimates, if there are any, and partial rows."""
+    from catharsis.bayes import partial as all_evidence
+
+    none = np.empty(0)
+    if given is None:
+        interval_level(level)
+        return all_evidence.posterior(none, none, partial, (), priors, level)
+    return all_evidence.posterior(given.yi, given.vi, partial, given.labels, priors, level)

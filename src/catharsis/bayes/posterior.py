@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from catharsis.bayes.fitted import Fitted, Nodes
 from catharsis.bayes.marginals import Draws, Law
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError, did_you_mean
@@ -188,6 +189,10 @@ class Posterior:
         Where likelihood and posterior are highest; `maxima` asks it.
     observed : arrays
         What the model was fitted to, so that Bayes factors compare like with like.
+    nodes : Nodes
+        The joint posterior of coefficients and variances; None where the engine has no such form.
+    model : Fitted
+        What was fitted, and how to fit it again; None for a posterior that was not made by `fit_bayes`.
     notes : tuple of str
         What every reader must be told.
     """
@@ -211,6 +216,8 @@ class Posterior:
     restricted: Callable[[str, float], float] | None = field(default=None, repr=False)
     maximise: Callable[[], Mapping[str, Sequence[float]]] | None = field(default=None, repr=False)
     observed: tuple[FloatArray, ...] = field(default=(), repr=False)
+    nodes: Nodes | None = field(default=None, repr=False)
+    model: Fitted | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
     @property

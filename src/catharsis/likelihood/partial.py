@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DESIGNS = ("one-sample", "two-sample", "correlation", "proportion", "normal")
 KINDS = ("bounds", "direction")
 VERDICTS = ("sig", "ns")
-NODES = 64  # of each panel of the rule in log s
+NODES = 56  # of each panel of the rule in log s
 WIDTH = 5.0  # of a panel at most: 7 degrees of freedom and more need only one
 FAR = 1e-25  # probability of s left out on either side
 CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
@@ -135,17 +135,27 @@ def log_region(row: Row, mu: FloatArray, tau2: FloatArray) -> FloatArray:
     ----------
     [@yuan2002]
     """
-    s, log_weight = chi_rule(row.df)
+    needs_s = any(end not in (-math.inf, 0.0, math.inf) for region in row.regions for end in region)
+    s, log_weight = chi_rule(row.df if needs_s else math.inf)  # a sign does not depend on the estimate of the SD
     size = max(1, CHUNK // len(s))
     parts = []
     for i in range(0, len(mu), size):
         spread = np.sqrt(1 / row.precision**2 + tau2[i : i + size, None])
         each = [
-            log_normal_probability(*(_standard(end, s, row.precision, mu[i : i + size, None], spread) for end in region))
+            _log_between(*(_standard(end, s, row.precision, mu[i : i + size, None], spread) for end in region))
             for region in row.regions
         ]
         parts.append(special.logsumexp(np.concatenate([part + log_weight for part in each], axis=1), axis=1))
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _log_between(low: FloatArray, high: FloatArray) -> FloatArray:
+    """log(Phi(high) - Phi(low)); half lines need one tail only."""
+    if np.isposinf(high).all():
+        return np.asarray(special.log_ndtr(-low))
+    if np.isneginf(low).all():
+        return np.asarray(special.log_ndtr(high))
+    return log_normal_probability(low, high)
 
 
 def _standard(end: float, s: FloatArray, m: float, mu: FloatArray, spread: FloatArray) -> FloatArray:
