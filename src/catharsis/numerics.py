@@ -73,11 +73,13 @@ def log_normal_probability(low: FloatArray, high: FloatArray) -> FloatArray:
         return np.asarray(upper + np.log(share))
 
 
-def root(function: Callable[[float], float], low: float, high: float) -> float:
-    """The zero of a function that changes sign between `low` and `high`, to full relative precision."""
+def root(
+    function: Callable[[float], float], low: float, high: float, precision: float = 4 * float(np.finfo(float).eps)
+) -> float:
+    """The zero of a function that changes sign between `low` and `high`, to this relative precision, full by default."""
     from scipy.optimize import brentq
 
-    return float(brentq(function, low, high, xtol=1e-300, rtol=4 * np.finfo(float).eps, maxiter=1000))
+    return float(brentq(function, low, high, xtol=1e-300, rtol=precision, maxiter=1000))
 
 
 def symmetric(matrix: FloatArray) -> FloatArray:

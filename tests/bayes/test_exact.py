@@ -419,11 +419,6 @@ def test_what_cannot_be_fitted(arguments, message):
     assert str(error.value) == message
 
 
-def test_two_random_factors_are_refused():
-    with pytest.raises(ModelError, match="one random factor so far; this model has country, response"):
-        fit_bayes("yi ~ 1", COUNTRIES, random="country/response")
-
-
 def test_indefinite_v_is_refused():
     V = np.array([[1.0, 1.0], [1.0, 1.0]])
     blocks = make_blocks(np.zeros(2), np.ones((2, 1)), np.ones(2), [("e", codes("ab"))], [(np.arange(2), V)])

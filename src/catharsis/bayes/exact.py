@@ -19,6 +19,7 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import ndtr
 
+from catharsis.bayes.fitted import Nodes
 from catharsis.bayes.marginals import GaussianMixture, PointMass, mixture_quantiles, shortest_interval, summit
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
@@ -35,6 +36,7 @@ REACH = 64.0  # a light-tailed prior ends at this many scales of prior and data 
 NEGLIGIBLE = 1e-18  # probability below which a panel is dropped
 CHUNK = 4_000_000  # numbers that one batch of factorisations may hold (32 MB)
 EPS = float(np.finfo(float).eps)
+TINY = 1e-300  # the smallest tau that is told from 0
 SCAN = 48  # lower tails tried for the shortest interval of tau, whose density may rise twice: at 0 and further up
 WITHIN = 16  # points that a first panel gets when a maximum over tau is sought
 
@@ -185,11 +187,14 @@ class Coordinate:
         Beyond, tau = turn / r^stretch with r = 2 - s / turn, so that 2 turn is infinity; inf when nothing lies there.
     stretch : float
         1, or more for a tail so heavy that only a power of 1/tau makes it flat.
+    deep : bool
+        Below the bend, tau = bend exp(1 - bend / s) instead: a log-t prior keeps mass at every order of magnitude.
     """
 
     bend: float = 0.0
     turn: float = math.inf
     stretch: float = 1.0
+    deep: bool = False
 
     def tau(self, s: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Tau and log d tau / d s."""
@@ -197,8 +202,14 @@ class Coordinate:
         tau = s
         if self.bend > 0:
             low = s < self.bend
-            tau = np.where(low, s**2 / self.bend, s)
-            log_jacobian = np.where(low, np.log(2 * np.where(low, s, 1.0) / self.bend), 0.0)
+            at = np.where(low, s, self.bend)
+            if self.deep:
+                depth = 1 - self.bend / at
+                tau = np.where(low, np.maximum(self.bend * np.exp(depth), TINY), s)
+                log_jacobian = np.where(low, depth + 2 * np.log(self.bend / at), 0.0)
+            else:
+                tau = np.where(low, s**2 / self.bend, s)
+                log_jacobian = np.where(low, np.log(2 * at / self.bend), 0.0)
         if math.isfinite(self.turn):
             beyond = s > self.turn
             r = np.where(beyond, np.maximum(2 - s / self.turn, EPS), 1.0)
@@ -210,6 +221,8 @@ class Coordinate:
     def s(self, tau: float) -> float:
         """Where tau lies."""
         if tau < self.bend:
+            if self.deep:
+                return self.bend / (1 + math.log(self.bend / tau)) if tau > 0 else 0.0
             return math.sqrt(tau * self.bend)
         return tau if tau <= self.turn else self.turn * (2 - (self.turn / tau) ** (1 / self.stretch))
 
@@ -286,6 +299,7 @@ def integrate_rotated(model: Rotated, terms: Sequence[str], priors: Priors) -> M
         float(edges[1]) if priors.tau.origin < 0 else 0.0,
         math.inf if priors.tau.bounded else float(edges[-1]),
         max(1.0, 1 / tail.beyond),
+        priors.tau.origin <= -1,
     )
     if not priors.tau.bounded:
         edges = np.append(edges, 2 * where.turn)
@@ -644,6 +658,7 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         log_marginal=mixture.log_evidence,
         restricted=restricted,
         maximise=lambda: maxima(model, terms, priors, mixture),
+        nodes=Nodes(w, tau2[:, None], mean, cov),
         observed=(blocks.y, *(np.asarray(part, float) for s in blocks.stacks for part in (s.rows, s.V))),
         notes=(*priors.notes, *moment_notes(mixture.tail, priors)),
     )

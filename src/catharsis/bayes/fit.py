@@ -108,22 +108,45 @@ def fit_bayes(
         tied, () if found is None else found.terms,
     )  # fmt: skip
     chosen = priors or Priors()
+    chosen.check(given.design.terms, blocks.factors, None if data is None else data.attrs.get("measure"))
 
     def fitted(blocks: Blocks, labels: tuple[str, ...], engine: str = engine) -> Posterior:
         """Kept with the posterior, so that criticism can fit the same model to fewer effects."""
         if engine == "exact":
-            from catharsis.bayes import exact
+            from catharsis.bayes import exact, exact_components
 
-            return exact.posterior(blocks, given.design.terms, labels, chosen, level)
+            one = len(blocks.factors) == 1 and not blocks.structures and not chosen.heavy(given.design.terms)
+            way = exact.posterior if one else exact_components.posterior
+            return way(blocks, given.design.terms, labels, chosen, level)
         from catharsis.bayes import nuts
 
-        return nuts.posterior(
-            blocks, given.design.terms, labels, chosen, level, draws=draws, chains=chains, seed=seed
-        )
+        return nuts.posterior(blocks, given.design.terms, labels, chosen, level, draws=draws, chains=chains, seed=seed)
 
     groups, names = ({}, {}) if found is None else (found.groups, found.levels)
-    model = Fitted(blocks=blocks, labels=given.labels, groups=groups, levels=names, fit=fitted)
-    return replace(fitted(blocks, given.labels), model=model)
+    labels = distinct(given.labels)
+    model = Fitted(blocks=blocks, labels=labels, groups=groups, levels=names, fit=fitted)
+    return replace(fitted(blocks, labels), model=model)
+
+
+def distinct(labels: Sequence[str]) -> tuple[str, ...]:
+    """Labels told apart: the second "Lee" becomes "Lee (2)".
+
+    Examples
+    --------
+    >>> distinct(["Lee", "Kim", "Lee"])
+    ('Lee', 'Kim', 'Lee (2)')
+    """
+    found: list[str] = []
+    taken, met = set(labels), set()
+    counts: dict[str, int] = {}
+    for label in labels:
+        name = label
+        while name in met or (name != label and name in taken):
+            counts[label] = counts.get(label, 1) + 1
+            name = f"{label} ({counts[label]})"
+        found.append(name)
+        met.add(name)
+    return tuple(found)
 
 
 def _with_partial(given: ModelData | None, partial: PartialEvidence, priors: Priors, level: float) -> Posterior:
@@ -134,4 +157,4 @@ def _with_partial(given: ModelData | None, partial: PartialEvidence, priors: Pri
     if given is None:
         interval_level(level)
         return all_evidence.posterior(none, none, partial, (), priors, level)
-    return all_evidence.posterior(given.yi, given.vi, partial, given.labels, priors, level)
+    return all_evidence.posterior(given.yi, given.vi, partial, distinct(given.labels), priors, level)

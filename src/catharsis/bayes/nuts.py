@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from catharsis.bayes.exact import existing, moment_notes, rotate, tail_of
+from catharsis.bayes.fitted import Nodes
 from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError
@@ -228,8 +229,15 @@ def posterior(
         tau=existing(of_draws(tau, level), tail.moments), new=existing(of_draws(new, level), tail.moments),
         studies={label: of_draws(theta[..., i], level) for i, label in enumerate(labels)} if univariate else {},
         linear=linear, priors=priors, level=level, log_evidence=float("nan"), error=float("nan"), chance=chance,
-        diagnostics=diagnostics, inference_data=idata, notes=moment_notes(tail, priors),
+        diagnostics=diagnostics, inference_data=idata, nodes=_nodes(idata, len(terms)), notes=moment_notes(tail, priors),
     )  # fmt: skip
+
+
+def _nodes(idata: Any, p: int) -> Nodes:
+    """The draws as a mixture of points, chain after chain."""
+    b = np.asarray(idata.posterior["b"], dtype=float).reshape(-1, p)
+    taus = np.asarray(idata.posterior["taus"], dtype=float).reshape(len(b), -1)
+    return Nodes(np.full(len(b), 1 / len(b)), taus**2, b, np.zeros((len(b), p, p)))
 
 
 def _sample(blocks: Blocks, terms: tuple[str, ...], priors: Priors, run: Run) -> tuple[Any, str]:

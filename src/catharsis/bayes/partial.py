@@ -71,7 +71,7 @@ class Evidence:
         return np.concatenate([np.sqrt(self.vi), [1 / row.precision for row in self.partial.rows]])
 
     def log_likelihood(self, mu: FloatArray, tau: FloatArray) -> FloatArray:
-        """log p(evidence | mu, tau), (g,)."""
+        """The log of p(evidence | mu, tau), (g,)."""
         total = np.zeros(len(mu))
         for y, v in zip(self.yi, self.vi, strict=True):
             spread = v + tau**2
@@ -82,7 +82,7 @@ class Evidence:
 
 
 def log_shared(rows: Sequence[Row], mu: FloatArray, tau: FloatArray) -> FloatArray:
-    """log P(all regions) of rows that share theta ~ N(mu, tau^2), (g,) each.
+    """The log of P(all regions) of rows that share theta ~ N(mu, tau^2), (g,) each.
 
     Where tau is small against the rows' standard errors by Gauss-Hermite, elsewhere by an even sum over theta, which is
     accurate to exp(-2 pi^2 (tau / step)^2).
@@ -90,7 +90,8 @@ def log_shared(rows: Sequence[Row], mu: FloatArray, tau: FloatArray) -> FloatArr
 
     def at(theta: FloatArray) -> FloatArray:
         flat = theta.ravel()
-        return np.asarray(sum(log_region(row, flat, np.zeros_like(flat)) for row in rows).reshape(theta.shape))
+        each = [log_region(row, flat, np.zeros_like(flat)) for row in rows]
+        return np.asarray(np.sum(each, axis=0).reshape(theta.shape))
 
     unit = min(1 / row.precision for row in rows)
     found = np.empty(len(mu))
@@ -139,7 +140,7 @@ class Grid:
 
     @cached_property
     def points(self) -> tuple[FloatArray, FloatArray]:
-        """mu and tau of the nodes, (g,) each."""
+        """Values of mu and tau at the nodes, (g,) each."""
         s = self.boxes.points
         tau = np.full(len(s), self.tau) if isinstance(self.tau, float) else self.tau.tau(s[:, 1])[0]
         return self.mu.forward(s[:, 0])[0], tau
@@ -282,8 +283,8 @@ def posterior(
     boxes = grid.boxes
     mu_law = AxisLaw(boxes.axis(0), grid.mu.forward, grid.mu.inverse, -math.inf)
     weight, (mu, tau) = boxes.weights, grid.points
-    tau_law: Law = PointMass(grid.tau) if isinstance(grid.tau, float) else AxisLaw(
-        boxes.axis(1), grid.tau.tau, grid.tau.s, 0.0
+    tau_law: Law = (
+        PointMass(grid.tau) if isinstance(grid.tau, float) else AxisLaw(boxes.axis(1), grid.tau.tau, grid.tau.s, 0.0)
     )
     found_mu = marginal_of(mu_law, weight, mu, np.zeros_like(mu), level)
     found_tau = marginal_of(tau_law, weight, tau, np.zeros_like(tau), level)
@@ -356,7 +357,7 @@ class Effects(Mapping[str, Marginal]):
         return self._tilted(rows, weight, mu, tau)
 
     def _tilted(self, rows: Sequence[Row], weight: FloatArray, mu: FloatArray, tau: FloatArray) -> Marginal:
-        """theta of a partial row: N(mu, tau^2) times P(region | theta), over P(region | mu, tau)."""
+        """True effect of a partial row: N(mu, tau^2) times P(region | theta), over P(region | mu, tau)."""
         log_p = log_region(rows[0], mu, tau**2) if len(rows) == 1 else log_shared(rows, mu, tau)
         keep = weight > 1e-14 * weight.max()
         prior = GaussianMixture(weight[keep] * np.exp(-(log_p[keep] - log_p[keep].min())), mu[keep], tau[keep])

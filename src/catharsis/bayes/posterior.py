@@ -12,7 +12,7 @@ import numpy as np
 
 from catharsis.bayes.fitted import Fitted, Nodes
 from catharsis.bayes.marginals import Draws, Law
-from catharsis.bayes.priors import Priors
+from catharsis.bayes.priors import Prior, Priors
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.numerics import FloatArray
 
@@ -189,6 +189,9 @@ class Posterior:
         Where likelihood and posterior are highest; `maxima` asks it.
     observed : arrays
         What the model was fitted to, so that Bayes factors compare like with like.
+    taus : mapping
+        Factor to the standard deviation of its levels, for models with several; `tau` is then the root of the summed
+        variances, by which a new effect in a new study varies.
     nodes : Nodes
         The joint posterior of coefficients and variances; None where the engine has no such form.
     model : Fitted
@@ -216,6 +219,7 @@ class Posterior:
     restricted: Callable[[str, float], float] | None = field(default=None, repr=False)
     maximise: Callable[[], Mapping[str, Sequence[float]]] | None = field(default=None, repr=False)
     observed: tuple[FloatArray, ...] = field(default=(), repr=False)
+    taus: Mapping[str, Marginal] = field(default_factory=dict)
     nodes: Nodes | None = field(default=None, repr=False)
     model: Fitted | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
@@ -234,25 +238,61 @@ class Posterior:
         return pd.DataFrame({name: [getattr(row, name) for row in rows.values()] for name in names}, index=list(rows))
 
     def probability(self, statement: str, term: str | None = None) -> float:
-        """Posterior probability of "> x" or "< x" for a coefficient, "tau" or "new study".
+        """Posterior probability of a statement about one quantity.
+
+        Parameters
+        ----------
+        statement : str
+            "> 0", "< 0.2", or "in (-0.1, 0.1)": inside a region of practical equivalence.
+        term : str, optional
+            A coefficient (the first by default), "tau", "new study", or "tau[study]" for one standard deviation of
+            several.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ModelError
+            For a statement or a quantity that is not understood.
 
         Examples
         --------
         >>> from catharsis.bayes.fit import fit_bayes
         >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
-        >>> 0.9 < post.probability("> 0") < 1
-        True
+        >>> 0.9 < post.probability("> 0") < 1, round(post.probability("in (-0.1, 0.1)"), 3)
+        (True, 0.069)
         """
-        found = re.fullmatch(rf"\s*([<>])\s*({NUMBER})\s*", statement)
-        if found is None:
-            raise ModelError(f'"{statement}" is not a statement; write "> 0" or "< 0.2"')
         name = self.terms[0] if term is None else term
-        if name not in (*self.terms, "tau", "new study"):
-            raise ModelError(f'there is no "{name}": {did_you_mean(name, [*self.terms, "tau", "new study"])}')
-        return self.chance(name, found[1], float(found[2]))
+        if name not in self._quantities:
+            raise ModelError(f'there is no "{name}": {did_you_mean(name, self._quantities)}')
+        one = re.fullmatch(rf"\s*([<>])\s*({NUMBER})\s*", statement)
+        if one is not None:
+            return self.chance(name, one[1], float(one[2]))
+        inside = re.fullmatch(rf"\s*in\s*[(\[]\s*({NUMBER})\s*,\s*({NUMBER})\s*[)\]]\s*", statement)
+        if inside is None:
+            raise ModelError(f'"{statement}" is not a statement; write "> 0", "< 0.2" or "in (-0.1, 0.1)"')
+        low, high = float(inside[1]), float(inside[2])
+        if not low < high:
+            raise ModelError(f'"{statement}": the first number is the smaller one')
+        below = self.chance(name, "<", high) - self.chance(name, "<", low)
+        above = self.chance(name, ">", low) - self.chance(name, ">", high)
+        return max(min(below, above), 0.0)  # the one that subtracts smaller numbers keeps more digits, and both agree
 
-    def predictive(self, x: Sequence[float] | None = None) -> Marginal:
-        """The true effect in a new study: at the reference setting, or with moderators x (p,), intercept included."""
+    @property
+    def _quantities(self) -> list[str]:
+        """What can be asked about."""
+        return [*self.terms, "tau", "new study", *(f"tau[{factor}]" for factor in self.taus)]
+
+    def predictive(self, x: Sequence[float] | None = None, component: str | None = None) -> Marginal:
+        """The true effect in a new study: at the reference setting, or with moderators x (p,), intercept included.
+
+        `component` names the one standard deviation by which it varies, where groups of studies have their own.
+        """
+        if component is not None:
+            row = np.eye(len(self.terms))[0] if x is None else x
+            return self.linear(row, new=True, component=component)
         return self.new if x is None else self.linear(x, new=True)
 
     def maxima(self) -> pd.DataFrame:
@@ -322,14 +362,24 @@ class Posterior:
         if against is not None:
             return float(np.exp(self.log_marginal - self._comparable(against).log_marginal))
         name, value = self._equation(str(statement))
-        prior = self.priors.tau if name == "tau" else self.priors.of(name)
+        tau = self._tau_prior(name)
+        prior = self.priors.of(name) if tau is None else tau
         if not prior.proper:
-            instead = "half-normal(0.5)" if name == "tau" else "normal(0, 1)"
+            instead = "normal(0, 1)" if tau is None else "half-normal(0.5)"
             raise ModelError(
                 f"the prior on {name} is {prior}, which is improper: a Bayes factor for it would be arbitrary; "
                 f"give it a proper prior such as {instead}"
             )
         return float(np.exp(self.restricted(name, value) - self.log_marginal))
+
+    def _tau_prior(self, name: str) -> Prior | None:
+        """The prior of a standard deviation; of "tau" the first improper one that it is made of; None for others."""
+        if name.startswith("tau[") and name[4:-1] in self.taus:
+            return self.priors.tau_of(name[4:-1])
+        if name != "tau":
+            return None
+        own = [self.priors.tau_of(factor) for factor in self.taus] or [self.priors.tau]
+        return next((prior for prior in own if not prior.proper), own[0])
 
     def _equation(self, statement: str) -> tuple[str, float]:
         found = re.fullmatch(rf"\s*(.+?)\s*=\s*({NUMBER})\s*", statement)
@@ -338,16 +388,19 @@ class Posterior:
         name, value = found[1], float(found[2])
         if name == "mu" and "mu" not in self.terms:
             name = self.terms[0]
-        if name not in (*self.terms, "tau"):
-            raise ModelError(f'there is no "{name}": {did_you_mean(name, [*self.terms, "mu", "tau"])}')
-        if name == "tau" and (value < 0 or self.priors.tau.family == "fixed"):
-            why = "a standard deviation is not negative" if value < 0 else f"tau is {self.priors.tau} already"
+        known = [known for known in self._quantities if known != "new study"]
+        if name not in known:
+            raise ModelError(f'there is no "{name}": {did_you_mean(name, [*known, "mu"])}')
+        own = self._tau_prior(name)
+        if own is not None and (value < 0 or own.family == "fixed"):
+            why = "a standard deviation is not negative" if value < 0 else f"{name} is {own} already"
             raise ModelError(f'"{statement}" cannot be tested: {why}')
         return name, value
 
     def _improper(self) -> dict[str, str]:
         """Parameters with an improper prior, and which."""
-        own = {term: self.priors.of(term) for term in self.terms} | {"tau": self.priors.tau}
+        own = {term: self.priors.of(term) for term in self.terms}
+        own |= {f"tau[{name}]": self.priors.tau_of(name) for name in self.taus} or {"tau": self.priors.tau}
         return {name: prior.family for name, prior in own.items() if not prior.proper}
 
     def _comparable(self, other: Posterior) -> Posterior:

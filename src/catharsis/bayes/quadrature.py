@@ -15,11 +15,12 @@ from functools import cache
 
 import numpy as np
 from numpy.polynomial import legendre
+from numpy.typing import NDArray
 
 from catharsis.errors import ModelError
 from catharsis.numerics import FloatArray, IntArray, root
 
-TOLERANCE = 1e-9  # of the whole, by which all boxes together may change when they are halved
+TOLERANCE = {1: 1e-10, 2: 1e-9, 3: 1e-7, 4: 1e-6}  # share of the whole by which halving may change all boxes
 NEGLIGIBLE = 1e-16  # share of the whole below which a box is dropped
 MOST_BOXES = 40_000  # beyond, the density is not what this rule is for
 NODES = {1: 20, 2: 12, 3: 10, 4: 8}  # per direction of a box
@@ -48,7 +49,8 @@ class Boxes:
     peak : float
         Highest log mass met.
     error : float
-        Summed changes of mass, first and second moments at the last halving, relative to each.
+        Summed changes of mass, first and second moments at the last halving, relative to each, and what the directions
+        that were not halved may hide.
     """
 
     low: FloatArray
@@ -125,7 +127,7 @@ class Axis:
             found[cut] = np.clip(found[cut], 0.0, whole[cut])
         return found
 
-    def _integrals(self, cut: FloatArray) -> list[FloatArray]:
+    def _integrals(self, cut: NDArray[np.bool_]) -> list[FloatArray]:
         """Legendre series, over [-1, 1], of the mass below a point of each panel."""
         n = self.mass.shape[1]
         _, w, to_series = rule(n)
@@ -218,6 +220,8 @@ def integrate(
     low, high, height = corners, tops, heights(corners, tops)
     done: list[tuple[FloatArray, FloatArray, FloatArray]] = []
     settled, change = np.zeros(1 + 2 * d), np.zeros(1 + 2 * d)  # relative to exp(peak)
+    loose = 0.0  # what directions that were not halved may hide: a rule errs by the square of what its polynomial lacks
+    tolerance = TOLERANCE[d]
     peak = float(height.max())
     if not math.isfinite(peak):
         raise ModelError("the posterior has no mass where the quadrature looks; check the priors against the data")
@@ -231,7 +235,8 @@ def integrate(
         new_low, new_high = np.concatenate([low, right_low]), np.concatenate([left_high, high])
         finer = heights(new_low, new_high)
         above = max(peak, float(finer.max()))
-        settled, change = settled * math.exp(peak - above), change * math.exp(peak - above)
+        fall = math.exp(peak - above)
+        settled, change, loose = settled * fall, change * fall, loose * fall
         peak = above
         coarse = _sums(low, high, height - peak)
         fine = _sums(new_low, new_high, finer - peak)
@@ -239,14 +244,15 @@ def integrate(
         total = settled + pair.sum(axis=0)
         met += 2 * len(low)
         # a box may keep its share of the tolerance: that of its mass, or an even one
-        share = TOLERANCE * np.maximum(pair / total, 1.0 / max(met, 64))
+        share = tolerance * np.maximum(pair / total, 1.0 / max(met, 64))
         wrong = np.abs(pair - coarse) > share * total
         tails = np.concatenate([_tails(finer[: len(low)] - peak), _tails(finer[len(low) :] - peak)], axis=1)
-        rough = (tails > np.sqrt(TOLERANCE)).any(axis=1) & (pair[:, 0] > 1e-7 * total[0])
+        rough = (tails > np.sqrt(tolerance)).any(axis=1) & (pair[:, 0] > 1e-7 * total[0])
         good = ~(wrong.any(axis=1) | rough)
         both = np.concatenate([good, good])
         settled = settled + pair[good].sum(axis=0)
         change = change + np.abs(pair - coarse)[good].sum(axis=0)
+        loose = loose + float((pair[good, 0] * tails[good].max(axis=1, initial=0.0) ** 2).sum())
         done.append((new_low[both], new_high[both], finer[both]))
         low, high, height = new_low[~both], new_high[~both], finer[~both]
         if met > MOST_BOXES:
@@ -256,7 +262,9 @@ def integrate(
     keep = mass > NEGLIGIBLE * mass.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         error = float(np.nanmax(np.where(settled > 0, change / settled, 0.0)))
-    return Boxes(lows[keep], highs[keep], tall[keep] - peak, peak, error + 8 * EPS * (1 + abs(peak)))
+    return Boxes(
+        lows[keep], highs[keep], tall[keep] - peak, peak, error + loose / settled[0] + 8 * EPS * (1 + abs(peak))
+    )
 
 
 def _promising(
@@ -295,7 +303,7 @@ def _tails(log_mass: FloatArray) -> FloatArray:
     for j in range(d):
         series = np.moveaxis(np.tensordot(density, to_series[-LAST:], axes=([j + 1], [1])), -1, 1)
         found.append(np.abs(series).reshape(len(density), -1).max(axis=1))
-    return np.nan_to_num(np.stack(found, axis=1))
+    return np.asarray(np.nan_to_num(np.stack(found, axis=1)))
 
 
 def _coarsest(log_mass: FloatArray) -> IntArray:

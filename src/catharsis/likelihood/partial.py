@@ -49,7 +49,7 @@ def chi_rule(df: float) -> tuple[FloatArray, FloatArray]:
     if low <= 0:  # few degrees of freedom: P(chi2 < x) is near (x / 2)^(df / 2) / Gamma(df / 2 + 1)
         low = math.exp((math.log(FAR) + special.gammaln(df / 2 + 1)) * 2 / df)
     ends = 0.5 * np.log(2 * np.array([low, high]) / df)
-    edges = np.linspace(*ends, 1 + math.ceil((ends[1] - ends[0]) / WIDTH))
+    edges = np.linspace(ends[0], ends[1], 1 + math.ceil(float(ends[1] - ends[0]) / WIDTH))
     z, weight = np.polynomial.legendre.leggauss(NODES)
     half = np.diff(edges)[:, None] / 2
     u = ((edges[:-1] + edges[1:])[:, None] / 2 + half * z).ravel()
@@ -118,18 +118,18 @@ class PartialEvidence:
         return PartialEvidence(tuple(row for row, kept in zip(self.rows, keep, strict=True) if kept))
 
     def log_probability(self, theta: FloatArray) -> FloatArray:
-        """log P(region | theta) of each row at each true effect (g,), (r, g)."""
+        """The log of P(region | theta) of each row at each true effect (g,), (r, g)."""
         return self.log_marginal(theta, np.zeros_like(theta))
 
     def log_marginal(self, mu: FloatArray, tau2: FloatArray) -> FloatArray:
-        """log P(region) with theta ~ N(mu, tau2), mu and tau2 (g,), each row on its own, (r, g)."""
+        """The log of P(region) with theta ~ N(mu, tau2), mu and tau2 (g,), each row on its own, (r, g)."""
         mu, tau2 = np.broadcast_arrays(np.asarray(mu, dtype=float), np.asarray(tau2, dtype=float))
         found = [log_region(row, mu.ravel(), tau2.ravel()).reshape(mu.shape) for row in self.rows]
         return np.stack(found) if found else np.empty((0, *mu.shape))
 
 
 def log_region(row: Row, mu: FloatArray, tau2: FloatArray) -> FloatArray:
-    """log P(T in a region) with theta ~ N(mu, tau2), (g,) each.
+    """The log of P(T in a region) with theta ~ N(mu, tau2), (g,) each.
 
     References
     ----------
@@ -150,7 +150,7 @@ def log_region(row: Row, mu: FloatArray, tau2: FloatArray) -> FloatArray:
 
 
 def _log_between(low: FloatArray, high: FloatArray) -> FloatArray:
-    """log(Phi(high) - Phi(low)); half lines need one tail only."""
+    """The log of (Phi(high) - Phi(low)); half lines need one tail only."""
     if np.isposinf(high).all():
         return np.asarray(special.log_ndtr(-low))
     if np.isneginf(low).all():

@@ -147,8 +147,8 @@ def judge(case: dict[str, Any]) -> tuple[str, str, float]:
     if not differences(reference_rule(case), wanted):
         return (
             "reason",
-            f"{', '.join(far)}: the reference's {REFERENCE_NODES} Gauss-Hermite nodes over theta are too few here; with "
-            "them we give its numbers, with more they come to ours (tests/golden/test_partial.py)",
+            f"{', '.join(far)}: the reference's {REFERENCE_NODES} Gauss-Hermite nodes over theta are too few here; "
+            "with them we give its numbers, with more they come to ours (tests/golden/test_partial.py)",
             worst,
         )
     return "failed", ", ".join(f"{key} differs by {gap:.2g}" for key, gap in far.items()), worst
