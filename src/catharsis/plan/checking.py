@@ -113,6 +113,9 @@ def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesi
     problems: list[InputError] = []
     if spec.rows is not None:
         problems += _collect(lambda: compile_rows(spec.rows or "", columns(plan), plan.source.at((*path, "rows"))))
+    if isinstance(spec, Synthesis) and spec.partial is not None:
+        text = spec.partial
+        problems += _collect(lambda: compile_rows(text, columns(plan), plan.source.at((*path, "partial"))))
     if isinstance(spec, Synthesis):
         if spec.outcome is not None and spec.outcome not in plan.dictionary.outcomes:
             problems.append(_unknown(plan, (*path, "outcome"), "outcome", spec.outcome, list(plan.dictionary.outcomes)))
@@ -129,7 +132,7 @@ def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesi
     return problems
 
 
-def _prior_problems(plan: Plan, texts: dict[str, str], path: tuple[str | int, ...]) -> list[InputError]:
+def _prior_problems(plan: Plan, texts: dict[str, Any], path: tuple[str | int, ...]) -> list[InputError]:
     texts.pop("why", None)
     try:
         Priors.parse(texts)

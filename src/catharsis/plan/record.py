@@ -107,6 +107,7 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
         "alternatives": [_fit(model) for _, model in item.others],
         "robust": _robust(item),
         "bayes": _bayes(item),
+        **({"all_evidence": _all_evidence(item)} if item.all_evidence else {}),
         "published": [
             {
                 "cite": found.published.cite,
@@ -212,6 +213,7 @@ def posterior(found: Posterior) -> dict[str, Any]:
     data: dict[str, Any] = {
         "coefficients": {term: _marginal(value, sampled) for term, value in found.coefficients.items()},
         "tau": _marginal(found.tau, sampled),
+        **({"taus": {name: _marginal(value, sampled) for name, value in found.taus.items()}} if found.taus else {}),
         "new": _marginal(found.new, sampled),
         "studies": {label: _marginal(value, sampled) for label, value in found.studies.items()},
         "priors": {"mu": str(found.priors.mu), "b": str(found.priors.b), "tau": str(found.priors.tau)},
@@ -232,6 +234,27 @@ def posterior(found: Posterior) -> dict[str, Any]:
         data["log_evidence"] = number(found.log_evidence)
         data["quadrature_error"] = number(found.error)
     return data
+
+
+def _all_evidence(item: SynthesisResult) -> dict[str, Any] | None:
+    found = item.all_evidence
+    if found is None:
+        return None
+    return {
+        "reported": posterior(found.reported),
+        "signs": posterior(found.signs),
+        "rows": {
+            one.row.id: {
+                "says": one.says,
+                "expected": number(one.expected),
+                "mean_without": number(one.mean_without),
+                "shift": number(one.shift),
+                "shift_by_sign": number(one.shift_sign),
+            }
+            for one in found.contributions
+        },
+        "left_out": dict(found.partial.left_out),
+    }
 
 
 def _bayes(item: SynthesisResult) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from catharsis.assess.gates import Gate, Verdict
 from catharsis.assess.without_pooling import SignTest
 from catharsis.bayes.posterior import Posterior
+from catharsis.effects.partial import PartialRows
 from catharsis.effects.prepare import Effects, EffectSize
 from catharsis.errors import InputError
 from catharsis.models.result import Fit
@@ -66,6 +67,54 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllEvidence:
+    """A synthesis with the rows that report only a sign or a verdict.
+
+    Attributes
+    ----------
+    partial : PartialRows
+        What entered, and what did not and why.
+    reported : Posterior
+        Every row as it was reported: a verdict lies beyond or between the critical values.
+    signs : Posterior
+        Significant results by their sign alone, in case they were printed because they were significant.
+    contributions : tuple of Contribution
+        What each row added, under both readings.
+    """
+
+    partial: PartialRows
+    reported: Posterior
+    signs: Posterior
+    contributions: tuple[Contribution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One partial row: what it says, how likely the rest found that, and how far it moves the mean.
+
+    Attributes
+    ----------
+    row : Row
+        The row.
+    says : str
+        Its region in words.
+    expected : float
+        Probability of that region, from everything else.
+    mean_without : float
+        Posterior mean without it.
+    shift, shift_sign : float
+        Movement of the mean when it enters, in posterior standard deviations: as reported, and by its sign alone.
+    """
+
+    row: Row
+    says: str
+    expected: float
+    mean_without: float
+    shift: float
+    shift_sign: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisResult:
     """One synthesis.
 
@@ -87,8 +136,8 @@ class SynthesisResult:
         CR2 of a moderator model.
     exact, nuts, flat : Posterior or None
         Exact and sampled posteriors; the exact one with a flat prior on b.
-    why_no_bayes : str
-        Why an engine is missing; empty when none is.
+    all_evidence : AllEvidence or None
+        With the rows that report only a sign or a verdict.
     """
 
     spec: Synthesis
@@ -108,6 +157,7 @@ class SynthesisResult:
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
     level: float
+    all_evidence: AllEvidence | None = None
 
     @property
     def posterior(self) -> Posterior | None:

@@ -7,18 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from catharsis.assess import gates
+from catharsis.assess.partial_contributions import partial_contributions
 from catharsis.assess.without_pooling import holm, sign_test, votes
 from catharsis.bayes.fit import fit_bayes
+from catharsis.bayes.partial import posterior as fit_partial
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors, parse_prior
+from catharsis.effects.partial import Reading, partial_rows
 from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
 from catharsis.effects.routes import ROUTES, Scale
 from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
+from catharsis.likelihood.partial import partial_evidence
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from catharsis.plan.checking import check, columns, select, statements
@@ -26,8 +30,10 @@ from catharsis.plan.claims import judge_claims
 from catharsis.plan.inputs import input_hash
 from catharsis.plan.results import (
     Agreement,
+    AllEvidence,
     CaveatFound,
     Comparison,
+    Contribution,
     DirectionCell,
     DirectionsResult,
     FamilyResult,
@@ -46,6 +52,7 @@ if TYPE_CHECKING:
     from catharsis.models.robust import Robust
 
 Progress = Callable[[str], None]
+READINGS: tuple[Reading, Reading] = ("reported", "sign")
 Posteriors = tuple[Posterior | None, Posterior | None, Posterior | None, tuple[Agreement, ...]]
 NO_POSTERIOR: Posteriors = (None, None, None, ())
 
@@ -117,6 +124,7 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     robust = _robust(spec, effects, model, notes) if model else None
     others = _alternatives(plan, spec, effects, path) if model else ()
     exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if model else NO_POSTERIOR
+    everything = _all_evidence(plan, table, spec, effects, path, notes)
     notes += model.notes if model else ()
     coefficients = model.blocks.p - 1 if model else int(moderated)
     gate = gates.gate(effects.samples, effects.reports, coefficients, _sampler_problems(nuts, agreement))
@@ -141,6 +149,7 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
         comparisons=(),
         notes=tuple(notes),
         level=plan.file.level,
+        all_evidence=everything,
     )
     return _judged(result)
 
@@ -271,11 +280,15 @@ def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> 
         return None
 
 
-def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]) -> Posteriors:
-    """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
+def _priors(plan: Plan, spec: Synthesis) -> Priors:
     texts = (spec.priors or plan.file.priors).model_dump(exclude_none=True)
     texts.pop("why", None)
-    priors = Priors.parse(texts)
+    return Priors.parse(texts)
+
+
+def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]) -> Posteriors:
+    """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
+    priors = _priors(plan, spec)
     random, bayes = _random(spec, effects), plan.file.bayes
     fit_one = partial(
         fit_bayes,
@@ -286,20 +299,55 @@ def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes
         reference=_reference(spec),
         levels=_levels(plan),
     )
-    three = random is not None and ("/" in random or "+" in random)
-    try:
-        nuts = None
-        if sample:
-            nuts = fit_one(priors=priors, engine="nuts", draws=bayes.draws, chains=bayes.chains, seed=bayes.seed)
-        if three:
-            notes.append("quadrature takes one random factor so far; the posterior of this model is sampled only")
-            return None, nuts, None, ()
-        exact = fit_one(priors=priors)
-        flat = fit_one(priors=Priors(parse_prior("flat"), parse_prior("flat"), priors.tau))
-    except ModelError as problem:
-        notes.append(f"no posterior: {problem}")
-        return NO_POSTERIOR
+    exact = _or_note(lambda: fit_one(priors=priors), "no posterior by quadrature", notes)
+    nuts = None
+    if sample:
+        options: Any = {"draws": bayes.draws, "chains": bayes.chains, "seed": bayes.seed}
+        nuts = _or_note(lambda: fit_one(priors=priors, engine="nuts", **options), "no sampled posterior", notes)
+    if exact is None:
+        return None, nuts, None, ()
+    loose = replace(priors, mu=parse_prior("flat"), b=parse_prior("flat"), terms={})
+    flat = _or_note(lambda: fit_one(priors=loose), "no posterior with a flat prior on the average", notes)
     return exact, nuts, flat, _agreement(exact, nuts) if nuts else ()
+
+
+def _or_note(fit_it: Callable[[], Posterior], what: str, notes: list[str]) -> Posterior | None:
+    """A posterior; a note with the reason when the model has none."""
+    try:
+        return fit_it()
+    except ModelError as problem:
+        notes.append(f"{what}: {problem}")
+        return None
+
+
+def _all_evidence(
+    plan: Plan, table: StudyTable, spec: Synthesis, effects: Effects, path: tuple[str | int, ...], notes: list[str]
+) -> AllEvidence | None:
+    """The estimates together with rows that report a sign or a verdict."""
+    import pandas as pd
+
+    if spec.partial is None:
+        return None
+    test = compile_rows(spec.partial, columns(plan), plan.source.at((*path, "partial")))
+    found = partial_rows([row for row in table if test(row)], effects.scale, effects)
+    if not len(found):
+        notes.append("no partial row can enter: " + "; ".join(f"{key}: {why}" for key, why in found.left_out.items()))
+        return None
+    priors = _priors(plan, spec)
+    yi, vi = (np.array([getattr(size, name) for size in effects.sizes]) for name in ("yi", "vi"))
+    labels = tuple(row.id for row in effects.rows)
+    try:
+        readings = [partial_evidence(pd.DataFrame(found.records(reading))) for reading in READINGS]
+        reported, signs = (fit_partial(yi, vi, rows, labels, priors, plan.file.level) for rows in readings)
+        added, by_sign = (partial_contributions(yi, vi, rows, priors) for rows in readings)
+    except ModelError as problem:
+        notes.append(f"no synthesis of all evidence: {problem}")
+        return None
+    each = tuple(
+        Contribution(row, str(one["says"]), float(one["expected"]), float(one["mean"]), float(one["shift"]), float(two))
+        for row, (_, one), two in zip(found.rows, added.iterrows(), by_sign["shift"], strict=True)
+    )
+    return AllEvidence(partial=found, reported=reported, signs=signs, contributions=each)
 
 
 def _agreement(exact: Posterior, nuts: Posterior) -> tuple[Agreement, ...]:

@@ -71,11 +71,13 @@ class Sites(Strict):
 
 
 class PriorTexts(Strict):
-    """Priors as text: normal(0, 1), half-normal(0.5), flat."""
+    """Priors as text: normal(0, 1), half-normal(0.5), flat; `terms` and `taus` by name of coefficient and factor."""
 
     mu: Text = "normal(0, 1)"
     b: Text | None = None
     tau: Text = "half-normal(0.5)"
+    terms: dict[str, Text] | None = None
+    taus: dict[str, Text] | None = None
     why: Text | None = None
 
 
@@ -85,7 +87,8 @@ class Synthesis(Strict):
     `rows` selects; `scale` is auto, raw, standardised, correlation or a count measure (RR, OR, RD, PLO);
     `moderators` is a formula; `random` a column, or nested columns "study/effect", by default chosen
     from whether samples repeat; `cluster` is the column for CR2; `watch` names levels of the moderator
-    whose evidence is reported even where there is none.
+    whose evidence is reported even where there is none; `partial` selects rows that report only a sign or a
+    verdict, for a second, separate synthesis of all evidence.
     """
 
     id: Text
@@ -108,10 +111,23 @@ class Synthesis(Strict):
     priors: PriorTexts | None = None
     published: tuple[Published, ...] = ()
     watch: tuple[Text, ...] = ()
+    partial: Text | None = None
     note: Text | None = None
 
     @model_validator(mode="after")
     def _selects_something(self) -> Synthesis:
+        if self.partial is not None and (self.moderators is not None or self.random is not None):
+            raise PydanticCustomError(
+                "partial",
+                "{id} has partial: beside moderators or random factors",
+                {"id": self.id, "fix": "give the all-evidence synthesis an entry of its own, without moderators:"},
+            )
+        if self.partial is not None and self.scale not in ("standardised", "correlation"):
+            raise PydanticCustomError(
+                "partial",
+                "{id} has partial: on the scale {scale}",
+                {"id": self.id, "scale": self.scale, "fix": "set scale: standardised or scale: correlation"},
+            )
         if self.rows is None and self.outcome is None:
             raise PydanticCustomError(
                 "rows", "{id} selects no rows", {"id": self.id, "fix": "add rows: with an expression, or outcome:"}

@@ -233,6 +233,7 @@ def _synthesis(at: Context, result: SynthesisResult) -> dict[str, Any]:
     figure = drawings.moderator(results, result, labels)
     published = {item.published.cite: cites.label(item.published.cite) for item in result.comparisons}
     gate = result.gate
+    left_out = result.all_evidence.partial.left_out if result.all_evidence else {}
     return {
         "id": anchors[result.spec.id],
         "title": result.spec.title,
@@ -246,6 +247,9 @@ def _synthesis(at: Context, result: SynthesisResult) -> dict[str, Any]:
         "bayes": prose.bayes_sentences(result, labels),
         "leads": {"frequentist": "frequentist", "bayes": "Bayesian"}[gate.headline] if gate.pool else "",
         "schools": _schools(result),
+        "all_evidence": prose.all_evidence_sentences(result, labels),
+        "partial": _partial_rows(result, cites),
+        "partial_left_out": [f"{key}: {why}" for key, why in left_out.items()],
         "published": prose.published_sentence(result, published),
         "withheld": prose.withheld_sentences(gate.withheld),
         "left_out": [f"{key}: {why}" for key, why in result.effects.left_out.items()],
@@ -301,6 +305,24 @@ def _schools(result: SynthesisResult) -> list[dict[str, str]]:
                 }
             )
     return rows
+
+
+def _partial_rows(result: SynthesisResult, cites: Citations) -> list[dict[str, str]]:
+    """What each row without numbers says, and what it did to the mean."""
+    found = result.all_evidence
+    return [
+        {
+            "label": one.row.id,
+            "cite": cites.label(str(one.row.get("cite"))),
+            "key": str(one.row.get("cite")),
+            "says": one.says,
+            "expected": number(one.expected),
+            "without": number(one.mean_without),
+            "shift": number(one.shift, sign=True),
+            "shift_sign": number(one.shift_sign, sign=True),
+        }
+        for one in (found.contributions if found else ())
+    ]
 
 
 def _synthesis_rows(result: SynthesisResult, cites: Citations) -> list[dict[str, str]]:

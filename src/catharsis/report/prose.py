@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from catharsis.assess.gates import Withheld, show_p
+from catharsis.bayes.posterior import Posterior
 from catharsis.effects.measures import Measure
 from catharsis.models.result import Fit
 from catharsis.models.wald import Wald
@@ -481,11 +482,52 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
         ess = min(d.ess_bulk, d.ess_tail)
         found.append(
             f"These numbers are sampled (NUTS, {d.sampler}: R-hat {d.rhat:.3f}, smallest effective sample size "
-            f"{ess:,.0f}, {count(d.divergences, 'divergence')}); quadrature does not reach this model yet."
+            f"{ess:,.0f}, {count(d.divergences, 'divergence')}); quadrature does not reach this model."
         )
     else:
         found.append("These numbers come from quadrature; the sampler was not run.")
     return found
+
+
+def all_evidence_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
+    """The average with the rows that report only a sign or a verdict, under both readings."""
+    found = result.all_evidence
+    if found is None:
+        return []
+    level = f"{100 * result.level:g}%"
+    measure = result.effects.measure
+
+    def says(post: Posterior) -> str:
+        shown = [float(measure.to_reader(x)) for x in (post.mu.centre(measure.back), post.mu.low, post.mu.high)]
+        return f"{number(shown[0])} {bracket(shown[1], shown[2])}, P(> 0) {_probability(post.mu.positive)}"
+
+    only = (
+        f"The {count(len(result.effects), 'estimate')} alone: {says(result.exact)}. "
+        if result.exact is not None and result.gate.bayes
+        else ""
+    )
+    rows = count(len(found.partial), "row")
+    sentences = [
+        f"{only}With {rows} that {'report' if len(found.partial) != 1 else 'reports'} only a sign or a verdict "
+        f"({level} intervals): {says(found.reported)} when a verdict counts as what it says; {says(found.signs)} when "
+        "significant results count by their sign alone, as if printed because they were significant. "
+        f"τ {number(found.reported.tau.median)} {bracket(found.reported.tau.low, found.reported.tau.high)}."
+    ]
+    designs, others = (
+        sorted({labels.get(f"design={row.get('design')}", str(row.get("design"))) for row in rows})
+        for rows in (result.effects.rows, found.partial.rows)
+    )
+    if designs and designs != others:
+        sentences.append(
+            f"The designs differ: the estimates are {listing(designs)}, the rows without numbers {listing(others)}."
+        )
+    gap = abs(found.reported.mu.mean - found.signs.mu.mean) / found.reported.mu.sd
+    if gap >= 0.5:
+        sentences.append(
+            f"The two readings lie {number(gap)} posterior standard deviations apart: how these results came to be "
+            "printed matters."
+        )
+    return sentences
 
 
 def _probability(p: float) -> str:
