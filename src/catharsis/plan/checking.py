@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from catharsis.bayes.priors import Priors
 from catharsis.checks.run import check_rows
+from catharsis.effects.partial import PartialRows, partial_rows
 from catharsis.effects.prepare import prepare
 from catharsis.errors import InputError, InputErrors, ModelError, did_you_mean
 from catharsis.plan.claims import judge_claims
@@ -62,15 +63,28 @@ def check(plan: Plan) -> Checked:
     problems += _unknown_citations(plan)
     problems += _statement_problems(plan)
     problems += _claim_problems(plan)
+    problems += _sensitivity_problems(plan)
     if problems:
         raise InputErrors(problems)
     for i, spec in enumerate(plan.file.syntheses):
         rows = select(plan, table, spec, ("syntheses", i))
         problems += _collect(lambda rows=rows, spec=spec: prepare(rows, spec.scale, plan.dictionary, spec.correct))  # type: ignore[misc]
+        problems += _collect(lambda rows=rows, spec=spec, i=i: select_partial(plan, table, spec, i, rows))  # type: ignore[misc]
     if problems:
         raise InputErrors(problems)
     _, warnings = judge_claims(plan, table)
     return Checked(table, (*found.warnings, *warnings), found.waived)
+
+
+def select_partial(
+    plan: Plan, table: StudyTable, spec: Synthesis, position: int, rows: Sequence[Row]
+) -> PartialRows | None:
+    """Rows without numbers that the synthesis asks for beside its own `rows`; None when it asks for none."""
+    if spec.partial is None:
+        return None
+    test = compile_rows(spec.partial, columns(plan), plan.source.at(("syntheses", position, "partial")))
+    effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
+    return partial_rows([row for row in table if test(row)], effects.scale, effects)
 
 
 def _claim_problems(plan: Plan) -> list[InputError]:
@@ -130,6 +144,13 @@ def _expression_problems(plan: Plan, path: tuple[str | int, ...], spec: Synthesi
             if column not in columns(plan):
                 problems.append(_unknown(plan, (*path, "by"), "column", column, columns(plan)))
     return problems
+
+
+def _sensitivity_problems(plan: Plan) -> list[InputError]:
+    found = []
+    for i, text in enumerate(plan.file.sensitivity.tau_priors):
+        found += _prior_problems(plan, {"tau": text}, ("sensitivity", "tau_priors", i))
+    return found
 
 
 def _prior_problems(plan: Plan, texts: dict[str, Any], path: tuple[str | int, ...]) -> list[InputError]:

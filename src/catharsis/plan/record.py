@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 from catharsis import __version__
+from catharsis.assess.power_scaled import PowerScaling
+from catharsis.assess.prior_comparison import PriorSensitivity
 from catharsis.bayes.posterior import Marginal, Posterior
+from catharsis.bayes.priors import Priors
 from catharsis.effects.prepare import EffectSize
 from catharsis.models.result import Fit
 from catharsis.models.wald import Wald
@@ -207,6 +210,15 @@ def _marginal(found: Marginal, sampled: bool) -> dict[str, Any]:
     return {**data, "mcse": digits(found.mcse)} if sampled else data
 
 
+def _priors(priors: Priors) -> dict[str, Any]:
+    """Priors as texts, with those of single terms and factors where there are any."""
+    own = {"terms": priors.terms, "taus": priors.taus}
+    return {
+        "mu": str(priors.mu), "b": str(priors.b), "tau": str(priors.tau),
+        **{name: {key: str(prior) for key, prior in held.items()} for name, held in own.items() if held},
+    }  # fmt: skip
+
+
 def posterior(found: Posterior) -> dict[str, Any]:
     """One posterior as data."""
     sampled = found.engine == "nuts"
@@ -216,7 +228,7 @@ def posterior(found: Posterior) -> dict[str, Any]:
         **({"taus": {name: _marginal(value, sampled) for name, value in found.taus.items()}} if found.taus else {}),
         "new": _marginal(found.new, sampled),
         "studies": {label: _marginal(value, sampled) for label, value in found.studies.items()},
-        "priors": {"mu": str(found.priors.mu), "b": str(found.priors.b), "tau": str(found.priors.tau)},
+        "priors": _priors(found.priors),
     }
     if found.diagnostics:
         d = found.diagnostics
@@ -265,6 +277,8 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
         "flat": posterior(item.flat) if item.flat else None,
         "nuts": posterior(item.nuts) if item.nuts else None,
         "minus_reml": minus_reml(item),
+        **({"power_scaling": _power(item.power)} if item.power else {}),
+        **({"other_priors": _others(item.other_priors)} if item.other_priors else {}),
         "engines": [
             {
                 "quantity": found.quantity,
@@ -274,6 +288,23 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
             }
             for found in item.agreement
         ],
+    }
+
+
+def _power(found: PowerScaling) -> dict[str, Any]:
+    """Cumulative Jensen-Shannon sensitivities of each quantity to prior and likelihood, and the verdict."""
+    rows = found.frame[["prior", "likelihood"]].to_dict("index")
+    return {
+        "verdict": found.verdict,
+        "sensitivity": {str(name): {key: number(round(v, 6)) for key, v in row.items()} for name, row in rows.items()},
+    }
+
+
+def _others(found: PriorSensitivity) -> dict[str, Any]:
+    """The average under each prior on tau."""
+    return {
+        "verdict": found.verdict,
+        "by_prior": {name: _marginal(post.mu, False) for name, post in found.posteriors.items()},
     }
 
 

@@ -20,6 +20,8 @@ from catharsis.studies.table import Row, StudyTable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from catharsis.assess.power_scaled import PowerScaling
+    from catharsis.assess.prior_comparison import PriorSensitivity
     from catharsis.models.robust import Robust
 
 
@@ -138,6 +140,10 @@ class SynthesisResult:
         Exact and sampled posteriors; the exact one with a flat prior on b.
     all_evidence : AllEvidence or None
         With the rows that report only a sign or a verdict.
+    power : PowerScaling or None
+        What prior and likelihood do to the posterior, where the headline or few studies rest on it.
+    other_priors : PriorSensitivity or None
+        The average under the other priors on tau that the plan names.
     """
 
     spec: Synthesis
@@ -158,6 +164,8 @@ class SynthesisResult:
     notes: tuple[str, ...]
     level: float
     all_evidence: AllEvidence | None = None
+    power: PowerScaling | None = None
+    other_priors: PriorSensitivity | None = None
 
     @property
     def posterior(self) -> Posterior | None:

@@ -18,14 +18,14 @@ from catharsis.bayes.fit import fit_bayes
 from catharsis.bayes.partial import posterior as fit_partial
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors, parse_prior
-from catharsis.effects.partial import Reading, partial_rows
+from catharsis.effects.partial import PartialRows, Reading
 from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
 from catharsis.effects.routes import ROUTES, Scale
 from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
 from catharsis.likelihood.partial import partial_evidence
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
-from catharsis.plan.checking import check, columns, select, statements
+from catharsis.plan.checking import check, columns, select, select_partial, statements
 from catharsis.plan.claims import judge_claims
 from catharsis.plan.inputs import input_hash
 from catharsis.plan.results import (
@@ -49,6 +49,8 @@ from catharsis.studies.table import Row, StudyTable
 if TYPE_CHECKING:
     import pandas as pd
 
+    from catharsis.assess.power_scaled import PowerScaling
+    from catharsis.assess.prior_comparison import PriorSensitivity
     from catharsis.models.robust import Robust
 
 Progress = Callable[[str], None]
@@ -124,7 +126,9 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
     robust = _robust(spec, effects, model, notes) if model else None
     others = _alternatives(plan, spec, effects, path) if model else ()
     exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if model else NO_POSTERIOR
-    everything = _all_evidence(plan, table, spec, effects, path, notes)
+    leads = spec.role == "headline" or (model is not None and effects.samples < gates.MIN_FREQUENTIST)
+    power, other_priors = _under_other_priors(plan, spec, effects, exact, notes) if exact and leads else (None, None)
+    everything = _all_evidence(plan, select_partial(plan, table, spec, position, rows), spec, effects, notes)
     notes += model.notes if model else ()
     coefficients = model.blocks.p - 1 if model else int(moderated)
     gate = gates.gate(effects.samples, effects.reports, coefficients, _sampler_problems(nuts, agreement))
@@ -150,6 +154,8 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
         notes=tuple(notes),
         level=plan.file.level,
         all_evidence=everything,
+        power=power,
+        other_priors=other_priors,
     )
     return _judged(result)
 
@@ -228,7 +234,9 @@ def _formula_error(plan: Plan, path: tuple[str | int, ...], problem: FormulaErro
 def _frame(plan: Plan, effects: Effects) -> pd.DataFrame:
     """The effects with a column for every moderator of the plan, filled or not."""
     frame = effects.frame()
-    return frame.assign(**{name: None for name in plan.dictionary.moderators if name not in frame.columns})
+    frame = frame.assign(**{name: None for name in plan.dictionary.moderators if name not in frame.columns})
+    frame.attrs["measure"] = effects.measure.code  # an empirical prior belongs to one
+    return frame
 
 
 def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> tuple[Fit | None, str]:
@@ -311,6 +319,30 @@ def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes
     return exact, nuts, flat, _agreement(exact, nuts) if nuts else ()
 
 
+def _under_other_priors(
+    plan: Plan, spec: Synthesis, effects: Effects, exact: Posterior, notes: list[str]
+) -> tuple[PowerScaling | None, PriorSensitivity | None]:
+    """How the posterior answers to its prior: by power-scaling, and under the priors on tau that the plan names."""
+    from catharsis.assess.power_scaled import power_scaling
+    from catharsis.assess.prior_comparison import prior_sensitivity
+
+    own = exact.priors
+    texts = plan.file.sensitivity.tau_priors
+    try:
+        power = power_scaling(exact)
+        if not texts:
+            return power, None
+        named = {str(own.tau): own} | {text: replace(own, tau=parse_prior(text), taus={}) for text in texts}
+        other = prior_sensitivity(
+            _formula(spec), _frame(plan, effects), priors=named, level=plan.file.level, random=_random(spec, effects),
+            reference=_reference(spec), levels=_levels(plan),
+        )  # fmt: skip
+    except ModelError as problem:
+        notes.append(f"no answer under other priors: {problem}")
+        return None, None
+    return power, other
+
+
 def _or_note(fit_it: Callable[[], Posterior], what: str, notes: list[str]) -> Posterior | None:
     """A posterior; a note with the reason when the model has none."""
     try:
@@ -321,15 +353,13 @@ def _or_note(fit_it: Callable[[], Posterior], what: str, notes: list[str]) -> Po
 
 
 def _all_evidence(
-    plan: Plan, table: StudyTable, spec: Synthesis, effects: Effects, path: tuple[str | int, ...], notes: list[str]
+    plan: Plan, found: PartialRows | None, spec: Synthesis, effects: Effects, notes: list[str]
 ) -> AllEvidence | None:
     """The estimates together with rows that report a sign or a verdict."""
     import pandas as pd
 
-    if spec.partial is None:
+    if found is None:
         return None
-    test = compile_rows(spec.partial, columns(plan), plan.source.at((*path, "partial")))
-    found = partial_rows([row for row in table if test(row)], effects.scale, effects)
     if not len(found):
         notes.append("no partial row can enter: " + "; ".join(f"{key}: {why}" for key, why in found.left_out.items()))
         return None

@@ -187,6 +187,13 @@ class Human(Strict):
     authors: Text | None = None
 
 
+class Sensitivity(Strict):
+    """Other choices that the headline is fitted under: priors on tau, and correlations of effects of one sample."""
+
+    tau_priors: tuple[Text, ...] = ()
+    rho: tuple[float, ...] = ()
+
+
 def _as_text(value: Any) -> Any:
     return None if value is None else str(value)
 
@@ -212,7 +219,7 @@ class AnalysisFile(Strict):
     caveats: tuple[Caveat, ...] = ()
     priors: PriorTexts = PriorTexts()
     bayes: Bayes = Bayes()
-    sensitivity: dict[str, Any] = Field(default_factory=dict)
+    sensitivity: Sensitivity = Sensitivity()
     level: float = Field(default=0.95, gt=0.5, lt=1)
     human: Human = Human()
 

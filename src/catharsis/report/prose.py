@@ -468,6 +468,10 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
         for term, post in list(exact.coefficients.items())[1:]
     ]
     found.append(prior_sentence(result))
+    if result.power is not None:
+        found.append(f"Power-scaling of prior and likelihood: {result.power.verdict}.")
+    if result.other_priors is not None:
+        found.append(other_priors_sentence(result))
     if result.nuts is not None and result.nuts.diagnostics is not None and result.agreement:
         d = result.nuts.diagnostics
         far = max(item.distance for item in result.agreement)
@@ -487,6 +491,17 @@ def bayes_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str
     else:
         found.append("These numbers come from quadrature; the sampler was not run.")
     return found
+
+
+def other_priors_sentence(result: SynthesisResult) -> str:
+    """The average under the other priors on tau."""
+    assert result.other_priors is not None
+    measure = result.effects.measure
+    parts = []
+    for name, post in list(result.other_priors.posteriors.items())[1:]:
+        shown = [float(measure.to_reader(x)) for x in (post.mu.centre(measure.back), post.mu.low, post.mu.high)]
+        parts.append(f"{name} {number(shown[0])} {bracket(shown[1], shown[2])}")
+    return f"With other priors on τ: {'; '.join(parts)}; {result.other_priors.verdict}."
 
 
 def all_evidence_sentences(result: SynthesisResult, labels: dict[str, str]) -> list[str]:
