@@ -10,7 +10,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report check-table test setup format lint types check golden clean wheel
+.PHONY: help report check-table test setup format lint types check golden calibrate clean wheel
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ check: lint types test ## Everything to run before a commit
 
 golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
 	@$(BIN)/python -m pytest tests/golden/test_golden.py -q --golden-dir $(GOLDEN) --golden-report golden-report.json
+
+calibrate: $(VENV)/.test ## Renew tests/calibration and docs/calibration.md, an hour (SHORT=1: two minutes, shown only)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py $(if $(SHORT),--short)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/calibration/simulate.py $(if $(SHORT),--short)
 
 wheel: $(VENV)/.dev ## Build the wheel
 	@$(BIN)/python -m build -q --wheel

@@ -12,7 +12,8 @@ and its variance come out of `effect_size` as they would from any table. Then th
 `known` replaces the raw data by y_i ~ N(theta_i, v_i) with v_i known: it shows what part of a deviation is the
 method's and what part is that of g, whose variance is estimated from g itself.
 
-    python benchmarks/coverage.py            every cell; writes tests/calibration/coverage.json and docs/calibration.md
+    python benchmarks/coverage.py            every cell (4 minutes); writes tests/calibration/coverage.json and the
+                                             tables of docs/calibration.md
     python benchmarks/coverage.py --short    a hundredth of the replications, printed only
 """
 
@@ -39,6 +40,7 @@ from catharsis.numerics import FloatArray, critical_value
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORD = ROOT / "tests" / "calibration" / "coverage.json"
+PAGE = ROOT / "docs" / "calibration.md"
 
 SEED = 20240
 REPLICATIONS = 20_000  # Monte Carlo error of a coverage of 95 %: 0.15 points
@@ -72,9 +74,7 @@ class Literatures:
     v: FloatArray
 
 
-def simulate(
-    rng: np.random.Generator, k: int, mu: FloatArray, tau: FloatArray, known: bool = False
-) -> Literatures:
+def simulate(rng: np.random.Generator, k: int, mu: FloatArray, tau: FloatArray, known: bool = False) -> Literatures:
     """Literatures with averages `mu` and standard deviations `tau`, (m,) each."""
     m = len(mu)
     theta = mu[:, None] + tau[:, None] * rng.standard_normal((m, k))
@@ -126,7 +126,9 @@ def knapp_hartung(found: Literatures, modified: bool) -> dict[str, Intervals]:
     """REML intervals of mu and of a new study: t with k - 1 df for both, as `fit(...).predict()` gives them."""
     m, k = found.y.shape
     fits = fit_problems(
-        Problems(found.y, found.v, np.ones((k, 1)), np.ones((m, k), dtype=bool)), "REML", "adhoc" if modified else "knha"
+        Problems(found.y, found.v, np.ones((k, 1)), np.ones((m, k), dtype=bool)),
+        "REML",
+        "adhoc" if modified else "knha",
     )
     plain = fits.cov[:, 0, 0] / fits.scale
     names = {"mu": symmetric(fits, fits.cov[:, 0, 0], k - 1)}
@@ -252,9 +254,7 @@ def cell(k: int, tau: float | None, known: bool, replications: int, seed: int = 
         else:
             mu, taus = np.full(m, MU), np.full(m, tau)
         parts.append(simulate(rng, k, mu, taus, known))
-    found = Literatures(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("mu", "new", "y", "v"))
-    )
+    found = Literatures(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("mu", "new", "y", "v")))
     return {"k": k, "tau": tau, "known": known, "replications": replications, "intervals": read(found)}
 
 
@@ -264,6 +264,59 @@ def every_cell(replications: int) -> Iterator[dict[str, Any]]:
         for k in STUDIES:
             for tau in (*TAUS, None):
                 yield cell(k, tau, known, replications)
+
+
+# -- the page -----------------------------------------------------------------------------------------------
+
+COLUMNS = {
+    "mu": ("Bayes", "KH", "modified KH"),
+    "new": ("Bayes", "KH", "modified KH", "HTS"),
+}
+
+
+def monte_carlo_error(percent: float, replications: int) -> float:
+    """Standard error of a simulated coverage, percent."""
+    return float(np.sqrt(percent * (100 - percent) / replications))
+
+
+def table(record: dict[str, Any], quantity: str, known: bool) -> str:
+    """Markdown table of coverage, Monte Carlo error and median width."""
+    columns = COLUMNS[quantity]
+    lines = ["| k | tau | " + " | ".join(columns) + " |", "|---:|---:|" + "---:|" * len(columns)]
+    for one in record["cells"]:
+        if one["known"] != known:
+            continue
+        tau = "prior" if one["tau"] is None else f"{one['tau']:g}"
+        shown = [entry(one, f"{method}: {quantity}" if method != "HTS" else "KH: new, HTS") for method in columns]
+        lines.append(f"| {one['k']} | {tau} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def entry(one: dict[str, Any], name: str) -> str:
+    """One cell of the table."""
+    found = one["intervals"].get(name)
+    if found is None:
+        return "none"
+    error = monte_carlo_error(found["coverage"], one["replications"])
+    return f"{found['coverage']:.1f} ± {error:.2f} ({found['width']:.2f})"
+
+
+def blocks(record: dict[str, Any]) -> dict[str, str]:
+    """What stands between the markers of the page."""
+    return {
+        f"{quantity} {'known' if known else 'raw'}": table(record, quantity, known)
+        for quantity in COLUMNS
+        for known in (False, True)
+    }
+
+
+def filled(page: str, parts: dict[str, str]) -> str:
+    """The page with each part between its markers."""
+    for name, text in parts.items():
+        start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        head, rest = page.split(start)
+        page = head + start + text + "\n" + end + rest.split(end, 1)[1]
+    return page
 
 
 def main(short: bool) -> None:
@@ -282,6 +335,7 @@ def main(short: bool) -> None:
             "priors": {"mu": str(Priors().mu), "tau": str(Priors().tau)}, "cells": cells,
         }  # fmt: skip
         RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), blocks(record)), encoding="utf-8")
 
 
 if __name__ == "__main__":

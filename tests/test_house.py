@@ -186,11 +186,12 @@ def copied(root):
     return root
 
 
-def test_every_block_of_the_engine_page_runs():
-    text = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["engine.md", "criticism.md"])
+def test_every_block_of_a_page_runs(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     names: dict[str, object] = {}
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(compile(code, "docs/engine.md", "exec"), names)
+        exec(compile(code, f"docs/{page}", "exec"), names)
 
 
 def test_the_python_block_of_the_readme(tmp_path, monkeypatch):

@@ -17,24 +17,37 @@ if TYPE_CHECKING:
     from catharsis.assess.contributions import baujat
     from catharsis.assess.copas_interval import henmi_copas
     from catharsis.assess.count_asymmetry import asymmetry_of_counts
+    from catharsis.assess.cross_validation import compare_loo, loo
     from catharsis.assess.directions import effect_directions
     from catharsis.assess.file_drawer import failsafe_n
     from catharsis.assess.funnel_rank import rank_test
     from catharsis.assess.funnel_regression import egger
     from catharsis.assess.galbraith import radial
+    from catharsis.assess.influence import influence_bayes, leave_one_out_bayes
     from catharsis.assess.limit_effect import limit_meta
     from catharsis.assess.p_uniform_estimates import p_uniform
     from catharsis.assess.p_uniform_likelihood import p_uniform_star
+    from catharsis.assess.partial_contributions import partial_contributions
     from catharsis.assess.permutation import permutation_test
+    from catharsis.assess.pooling import pooling_factors
+    from catharsis.assess.power_scaled import power_scaling
     from catharsis.assess.precision_effect import pet_peese
+    from catharsis.assess.predictive_checks import predictive_check
+    from catharsis.assess.prior_comparison import prior_sensitivity
     from catharsis.assess.selection import selection_model
     from catharsis.assess.significance_count import excess_significance
     from catharsis.assess.subsets import gosh
     from catharsis.assess.trimming import trim_and_fill
     from catharsis.assess.unrestricted_weights import uwls, waap
     from catharsis.assess.without_pooling import sign_test
+    from catharsis.bayes.averaging import model_average
+    from catharsis.bayes.averaging_moderators import moderator_inclusion
+    from catharsis.bayes.before_data import prior_predictive
     from catharsis.bayes.fit import fit_bayes
     from catharsis.bayes.priors import Priors
+    from catharsis.bayes.sampled_counts import fit_bayes_counts
+    from catharsis.bayes.sampled_selection import fit_bayes_selection
+    from catharsis.bayes.weakly_informative import default_priors
     from catharsis.effects.conversions import from_wald
     from catharsis.effects.dependence import aggregate, correlation_covariance
     from catharsis.effects.five_numbers import from_five_numbers
@@ -64,8 +77,10 @@ _HOMES = {
     "asymmetry_of_counts": "catharsis.assess.count_asymmetry",
     "baujat": "catharsis.assess.contributions",
     "combine_pvalues": "catharsis.assess.combining",
+    "compare_loo": "catharsis.assess.cross_validation",
     "correlation_covariance": "catharsis.effects.dependence",
     "cumulative": "catharsis.assess.accumulation",
+    "default_priors": "catharsis.bayes.weakly_informative",
     "effect_directions": "catharsis.assess.directions",
     "effect_size": "catharsis.effects.measures",
     "egger": "catharsis.assess.funnel_regression",
@@ -73,6 +88,8 @@ _HOMES = {
     "failsafe_n": "catharsis.assess.file_drawer",
     "fit": "catharsis.models.fit",
     "fit_bayes": "catharsis.bayes.fit",
+    "fit_bayes_counts": "catharsis.bayes.sampled_counts",
+    "fit_bayes_selection": "catharsis.bayes.sampled_selection",
     "fit_counts": "catharsis.models.generalised_linear",
     "fit_location_scale": "catharsis.models.location_scale",
     "fit_robust": "catharsis.models.correlated_effects",
@@ -80,14 +97,25 @@ _HOMES = {
     "from_wald": "catharsis.effects.conversions",
     "gosh": "catharsis.assess.subsets",
     "henmi_copas": "catharsis.assess.copas_interval",
+    "influence_bayes": "catharsis.assess.influence",
+    "leave_one_out_bayes": "catharsis.assess.influence",
     "limit_meta": "catharsis.assess.limit_effect",
+    "loo": "catharsis.assess.cross_validation",
     "mantel_haenszel": "catharsis.models.mantel_haenszel_estimate",
+    "model_average": "catharsis.bayes.averaging",
+    "moderator_inclusion": "catharsis.bayes.averaging_moderators",
     "p_uniform": "catharsis.assess.p_uniform_estimates",
     "p_uniform_star": "catharsis.assess.p_uniform_likelihood",
+    "partial_contributions": "catharsis.assess.partial_contributions",
     "partial_evidence": "catharsis.likelihood.partial",
     "permutation_test": "catharsis.assess.permutation",
     "pet_peese": "catharsis.assess.precision_effect",
     "peto": "catharsis.models.peto_estimate",
+    "pooling_factors": "catharsis.assess.pooling",
+    "power_scaling": "catharsis.assess.power_scaled",
+    "predictive_check": "catharsis.assess.predictive_checks",
+    "prior_predictive": "catharsis.bayes.before_data",
+    "prior_sensitivity": "catharsis.assess.prior_comparison",
     "radial": "catharsis.assess.galbraith",
     "rank_test": "catharsis.assess.funnel_rank",
     "read_references": "catharsis.references.bibtex",
@@ -114,8 +142,10 @@ __all__ = [
     "asymmetry_of_counts",
     "baujat",
     "combine_pvalues",
+    "compare_loo",
     "correlation_covariance",
     "cumulative",
+    "default_priors",
     "effect_directions",
     "effect_size",
     "egger",
@@ -123,6 +153,8 @@ __all__ = [
     "failsafe_n",
     "fit",
     "fit_bayes",
+    "fit_bayes_counts",
+    "fit_bayes_selection",
     "fit_counts",
     "fit_location_scale",
     "fit_robust",
@@ -130,14 +162,25 @@ __all__ = [
     "from_wald",
     "gosh",
     "henmi_copas",
+    "influence_bayes",
+    "leave_one_out_bayes",
     "limit_meta",
+    "loo",
     "mantel_haenszel",
+    "model_average",
+    "moderator_inclusion",
     "p_uniform",
     "p_uniform_star",
+    "partial_contributions",
     "partial_evidence",
     "permutation_test",
     "pet_peese",
     "peto",
+    "pooling_factors",
+    "power_scaling",
+    "predictive_check",
+    "prior_predictive",
+    "prior_sensitivity",
     "radial",
     "rank_test",
     "read_references",

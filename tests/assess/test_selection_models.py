@@ -8,9 +8,9 @@ from scipy import special, stats
 from scipy.integrate import quad
 
 import catharsis as ca
-from catharsis.numerics import log_normal_probability
 from catharsis.assess.selection_likelihood import log_likelihood
 from catharsis.errors import ModelError
+from catharsis.numerics import log_normal_probability
 
 YI = np.array([0.9, 0.6, 0.5, 0.45, 0.3, 0.35, 0.2, 0.12, 0.1, -0.05, 0.42, -0.2])
 VI = np.array([0.10, 0.08, 0.05, 0.04, 0.01, 0.02, 0.015, 0.02, 0.01, 0.02, 0.03, 0.06])

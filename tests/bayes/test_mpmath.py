@@ -22,6 +22,7 @@ MADE = {
 }
 SETS = {**DATA, **MADE}
 HALF = mp.mpf(1) / 2
+LOG_T = mp.mpf(8) / (3 * mp.sqrt(5) * mp.pi) / mp.mpf("0.8")  # of a t density with 5 degrees of freedom
 
 
 def harmonic(s):
@@ -47,6 +48,9 @@ PRIORS = {
     "exponential(0.5)": lambda t, s: 2 * mp.exp(-2 * t),
     "lomax(2, 0.5)": lambda t, s: 4 * (1 + 2 * t) ** -3,
     "log-normal(-1, 0.8)": lambda t, s: mp.npdf(mp.log(t), -1, mp.mpf("0.8")) / t if t > 0 else 0,
+    "log-t(5, -1, 0.8)": lambda t, s: (
+        LOG_T * (1 + ((mp.log(t) + 1) / mp.mpf("0.8")) ** 2 / 5) ** -3 / t if t > 0 else 0
+    ),
     "inverse-chi(2, 0.5)": lambda t, s: t**-3 / 4 * mp.exp(-1 / t**2 / 8) if t > 0 else 0,
     "inverse-gamma(1, 0.15)": lambda t, s: mp.mpf("0.15") / t**2 * mp.exp(-mp.mpf("0.15") / t) if t > 0 else 0,
     "uniform(0, 12)": lambda t, s: mp.mpf(1) / 12 if t <= 12 else 0,

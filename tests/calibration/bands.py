@@ -16,6 +16,8 @@ from scipy.special import bdtr, bdtrc, gammaln
 
 Array = np.ndarray
 
+FAR = 12.0  # standard deviations of a count beyond which its probability, below 1e-30, is not followed
+
 
 def counts_of(values: Sequence[float], bins: int) -> Array:
     """Histogram of probability integral transforms in [0, 1], or of ranks divided by the number of their values."""
@@ -50,13 +52,15 @@ def pointwise(reached: Array, n: int, z: Array) -> Array:
 
 def limits(n: int, bins: int, gamma: float, strictly: bool = False) -> tuple[Array, Array]:
     """Smallest and largest count at each inner point with a pointwise p of gamma or more (or more than that)."""
-    all_counts = np.arange(n + 1)
     low, high = np.empty(bins - 1, dtype=int), np.empty(bins - 1, dtype=int)
     for i in range(bins - 1):
-        p = pointwise(all_counts, n, np.full(n + 1, (i + 1) / bins))
+        z = (i + 1) / bins
+        reach = FAR * np.sqrt(n * z * (1 - z)) + FAR
+        first = max(int(n * z - reach), 0)
+        p = pointwise(np.arange(first, min(int(n * z + reach) + 1, n) + 1), n, np.array(z))
         # pointwise p of equal counts may differ in the last digit from one point to its mirror image
         inside = np.flatnonzero(p > gamma * (1 + 1e-9) if strictly else p >= gamma * (1 - 1e-9))
-        low[i], high[i] = (inside[0], inside[-1]) if len(inside) else (1, 0)
+        low[i], high[i] = (first + inside[0], first + inside[-1]) if len(inside) else (1, 0)
     return low, high
 
 

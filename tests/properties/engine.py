@@ -294,6 +294,48 @@ def of_posterior(found: Any) -> dict[str, Number]:
     return {"mean": odd(at.mean), "sd": same(at.sd, 1), "tau": same(found.tau.median, 1)}
 
 
+def of_average(found: Any) -> dict[str, Number]:
+    return {
+        "mean": odd(found.mu.mean), "sd": same(found.mu.sd, 1), "tau": same(found.tau.mean, 1),
+        "posterior": same(found.models["posterior"]),
+    }  # fmt: skip
+
+
+def of_loo(found: Any) -> dict[str, Number]:
+    effects = found.effects
+    return {
+        "elpd": same(found.pointwise["elpd"], rows=True), "p_loo": same(found.pointwise["p_loo"], rows=True),
+        "sums": same([found.elpd, found.se, found.p_loo]), "mean": odd(effects["mean"], rows=True),
+        "sd": same(effects["sd"], 1, True), "limits": limits(effects["low"], effects["high"], rows=True),
+        "pit": odd(effects["pit"] - 0.5, 0, True),
+    }  # fmt: skip
+
+
+def of_influence_bayes(frame: Any) -> dict[str, Number]:
+    return {
+        "mu": odd(frame.iloc[:, 0], 0, True), "tau": same(frame["shift[tau]"], rows=True),
+        "apart": same(frame[["kl", "hellinger", "log_cpo"]], rows=True),
+    }  # fmt: skip
+
+
+def of_left_out(frame: Any) -> dict[str, Number]:
+    return {
+        "mean": odd(frame["mean"], rows=True), "median": odd(frame["median"], rows=True),
+        "limits": limits(frame["low"], frame["high"], rows=True), "sd": same(frame["sd"], 1, True),
+        "positive": odd(frame["positive"] - 0.5, 0, True), "tau": same(frame[["tau", "tau_low", "tau_high"]], 1, True),
+    }  # fmt: skip
+
+
+def of_check(found: Any) -> dict[str, Number]:
+    return {"observed": same(found.observed), "p": same(found.p)}
+
+
+def of_pooling(found: Any) -> dict[str, Number]:
+    return {
+        "effects": same(found.effects, rows=True), "factors": same(found.factors), "prior": same(found.prior),
+    }  # fmt: skip
+
+
 # -- the functions --------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +379,15 @@ SUBJECTS: dict[str, Subject] = {
     "fit V": Subject(lambda yi, vi: ca.fit(yi=yi, vi=vi, V=np.asarray(vi)), of_fit),
     "fit formula": Subject(lambda yi, vi: ca.fit("yi ~ 1", framed(yi, vi), test="z"), of_univariate),
     "fit_bayes": Subject(lambda yi, vi, X=None: ca.fit_bayes(yi=yi, vi=vi, X=X), of_posterior, moderators=True),
+    **{name: Subject(lambda yi, vi, X=None, ask=ask: ask(ca.fit_bayes(yi=yi, vi=vi, X=X)), of, fewest, True)
+       for name, ask, of, fewest in (
+           ("loo", ca.loo, of_loo, 2), ("influence_bayes", ca.influence_bayes, of_influence_bayes, 2),
+           ("predictive_check", lambda post: ca.predictive_check(post, draws=50), of_check, 2),
+           ("pooling_factors", ca.pooling_factors, of_pooling, 2))},
+    "model_average": Subject(
+        lambda yi, vi: ca.model_average(yi=yi, vi=vi, models=["two-sided(0.05)"], bridge=False), of_average),
+    "leave_one_out_bayes": Subject(
+        lambda yi, vi: ca.leave_one_out_bayes(ca.fit_bayes(yi=yi, vi=vi)), of_left_out, fewest=2),
     "fit_location_scale log": Subject(
         lambda yi, vi, X=None: ca.fit_location_scale(yi=yi, vi=vi, X=X, scale=scale_columns(yi)), of_location_scale,
         fewest=3, moderators=True, ordered=True),

@@ -19,10 +19,14 @@ from catharsis.models.correlated_effects import fit_robust
 DIGITS = 1e-9
 FEW = settings(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 UNITS = (1e-8, 1e-3, 1e5, 1e8)
-OWN_SCALE = {"fit_bayes": "its default priors are made for standardised effects"}
+BAYES = (
+    "fit_bayes", "loo", "influence_bayes", "leave_one_out_bayes", "predictive_check", "pooling_factors",
+    "model_average",
+)  # fmt: skip
+OWN_SCALE = dict.fromkeys(BAYES, "the default priors are made for standardised effects")
 
 UNSTEADY = {  # not tried on any data: slow, or with few effects a quotient of rounding errors
-    "fit_bayes": "slow",
+    **dict.fromkeys(BAYES, "slow"),
     "gosh": "slow",
     "fit.influence knha": "slow",
     "egger clusters": "two or three clusters leave next to no degrees of freedom",

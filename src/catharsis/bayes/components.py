@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from catharsis.bayes.low_rank import LowRank
 from catharsis.bayes.sums_of_squares import SumsOfSquares, tree
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
@@ -88,7 +89,11 @@ def regress(rows: FloatArray, log_det: FloatArray, prior_mean: FloatArray, preci
 
 
 def regress_products(
-    sums: SumsOfSquares, products: FloatArray, log_det: FloatArray, prior_mean: FloatArray, precision: FloatArray
+    sums: SumsOfSquares | LowRank,
+    products: FloatArray,
+    log_det: FloatArray,
+    prior_mean: FloatArray,
+    precision: FloatArray,
 ) -> tuple[Conditional, FloatArray]:
     """Posterior of b from products of orthonormal columns.
 
@@ -128,7 +133,7 @@ def regress_products(
     solved = np.einsum("gij,gj->gi", inverse, right)
     whole = products[:, p, p] + pull @ (prior_mean - b0)
     rest = whole - (solved**2).sum(axis=1)
-    poor |= rest < CANCELLED * whole
+    poor = poor | (rest < CANCELLED * whole)
     out = inverse @ back.T  # (g, p, p): its square is the covariance of b
     proper = precision[0] > 0 if g else np.zeros(p, dtype=bool)
     total = log_det - np.log(precision[:, proper]).sum(axis=1) + rest
@@ -156,7 +161,7 @@ class Components:
     """
 
     blocks: Blocks
-    sums: SumsOfSquares | None = field(init=False, repr=False, compare=False, default=None)
+    sums: SumsOfSquares | LowRank | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         """Refuse correlated random effects."""
@@ -169,6 +174,17 @@ class Components:
         levels = tree(self.blocks)
         if levels is not None:
             object.__setattr__(self, "sums", SumsOfSquares(self.blocks, levels))
+        elif not isinstance(self.blocks.ties, Nested):
+            low_rank = self._low_rank()
+            object.__setattr__(self, "sums", low_rank if low_rank.worthwhile else None)
+
+    def _low_rank(self) -> LowRank:
+        found = LowRank(self.blocks)
+        try:
+            _ = found.factors
+        except np.linalg.LinAlgError:
+            raise ModelError("V is not positive definite: two effects repeat each other, or a variance is 0") from None
+        return found
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -247,7 +263,10 @@ def conditional(model: Components, theta: FloatArray, prior_mean: FloatArray, pr
     if model.sums is None:
         return _by_rows(model, theta, prior_mean, precision)
     products, log_det = model.sums(theta)
+    lost = np.isnan(log_det)
+    products[lost] = np.eye(products.shape[1])
     found, poor = regress_products(model.sums, products, log_det, prior_mean, precision)
+    poor = poor | lost
     if poor.any():
         again = _by_rows(model, theta[poor], prior_mean, precision[poor])
         for part in fields(Conditional):

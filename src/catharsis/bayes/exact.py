@@ -19,10 +19,12 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import ndtr
 
-from catharsis.bayes.fitted import Nodes
+from catharsis.bayes.fitted import Nodes, observed
 from catharsis.bayes.marginals import GaussianMixture, PointMass, mixture_quantiles, shortest_interval, summit
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
+from catharsis.bayes.simulation import Simulated, draw_boxes, draw_coefficients, draw_effects
+from catharsis.bayes.true_effects import TrueEffects
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
 from catharsis.likelihood.marginal import LOG_2PI
@@ -360,6 +362,8 @@ def _refine(
         both = np.repeat(good, 2)
         done.append((ends[0][both], ends[1][both]))
         if good.all():
+            if not np.all(total > 0):
+                break  # heights so far apart that rounding hides where the mass is
             left, right = (np.concatenate([part[side] for part in done]) for side in (0, 1))
             order = np.argsort(left)
             return left[order], right[order], float(np.max(change / total)) + noise, peak
@@ -587,6 +591,15 @@ def tau_quantile(mixture: Mixture, probability: float) -> float:
     return float(mixture.coordinate.tau(np.array(s))[0])
 
 
+def draw_tau(mixture: Mixture, n: int, rng: np.random.Generator) -> FloatArray:
+    """(n,) independent draws of tau."""
+    if len(mixture.left) == 0:
+        return np.full(n, mixture.tau[0])
+    mass = mixture.weight.reshape(-1, NODES)
+    s = draw_boxes(mixture.left[:, None], mixture.right[:, None], mass, n, rng)[:, 0]
+    return mixture.coordinate.tau(s)[0]
+
+
 def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], priors: Priors, level: float) -> Posterior:
     """Fit by the exact engine.
 
@@ -606,10 +619,11 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
     Posterior
     """
     model = rotate(blocks)
-    priors = priors.completed(model.sei)
+    priors = replace(priors, tau=priors.tau_of(blocks.factors[0])).completed(model.sei)
     mixture = integrate_rotated(model, terms, priors)
     w, mean, cov, tau2 = mixture.weight, mixture.mean, mixture.cov, mixture.tau**2
     unit = np.eye(len(terms))
+    spread = ("tau", f"tau[{blocks.factors[0]}]")
 
     def components(row: FloatArray, new: bool = False) -> tuple[FloatArray, FloatArray]:
         return mean @ row, np.einsum("i,gij,j->g", row, cov, row) + (tau2 if new else 0.0)
@@ -623,7 +637,7 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         return existing(found, mixture.moments if new or mixture.tail.touches(row) else 2)
 
     def chance(name: str, side: str, value: float) -> float:
-        if name == "tau":
+        if name in spread:
             below, above = tau_below(mixture, value)
             return below if side == "<" else above
         new = name == "new study"
@@ -632,13 +646,25 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         return min(float(w @ ndtr(z if side == "<" else -z)), 1.0)
 
     def restricted(name: str, value: float) -> float:
-        if name == "tau":
+        if name in spread:
             return float(conditional(model, terms, priors, np.array([value])).log_likelihood[0])
         i = terms.index(name)
         rest = (*terms[:i], *terms[i + 1 :])
         return integrate_rotated(model.given(i, value), rest, priors).log_evidence
 
+    def simulate(n: int, rng: np.random.Generator) -> Simulated:
+        tau = draw_tau(mixture, n, rng)
+        given = conditional(model, terms, priors, tau)
+        b = draw_coefficients(given.mean, given.cov, rng)
+        theta = draw_effects(blocks, b, tau[:, None] ** 2, rng)
+        return Simulated(terms, blocks.factors, tuple(labels), b, tau[:, None], tau, theta, blocks)
+
     proper = priors.tau.proper and bool(np.all(priors.location(terms)[1] > 0))
+    nodes = Nodes(w, tau2[:, None], mean, cov)
+
+    def summarise(weight: FloatArray, centre: FloatArray, variance: FloatArray) -> list[Marginal]:
+        return marginals(weight, centre, variance, level)
+
     v = _own_variances(blocks)
     found_tau = tau_marginal(mixture, level)
     return Posterior(
@@ -647,7 +673,10 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         coefficients={term: linear(unit[i]) for i, term in enumerate(terms)},
         tau=found_tau,
         new=linear(unit[0], new=True),
-        studies={} if v is None else Studies(labels, blocks, v, mixture, level),
+        taus={blocks.factors[0]: found_tau},
+        studies=TrueEffects(labels, blocks, nodes, summarise)
+        if v is None
+        else Studies(labels, blocks, v, mixture, level),
         linear=linear,
         priors=priors,
         level=level,
@@ -658,8 +687,9 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         log_marginal=mixture.log_evidence,
         restricted=restricted,
         maximise=lambda: maxima(model, terms, priors, mixture),
-        nodes=Nodes(w, tau2[:, None], mean, cov),
-        observed=(blocks.y, *(np.asarray(part, float) for s in blocks.stacks for part in (s.rows, s.V))),
+        nodes=nodes,
+        simulate=simulate,
+        observed=observed(blocks),
         notes=(*priors.notes, *moment_notes(mixture.tail, priors)),
     )
 

@@ -1,14 +1,14 @@
 """The exact engine with several unknown spreads: standard deviations of random effects, scales of t priors.
 
 Given all of them b is Gaussian, so the posterior of b, of study effects and of a new study is a mixture over the nodes
-of a rule in up to four dimensions (`quadrature`). A t prior on a coefficient is a normal one whose standard deviation
+of a rule in up to three dimensions (`quadrature`). A t prior on a coefficient is a normal one whose standard deviation
 is its scale times r, r the root of an inverse-gamma variable: one more dimension, with an inverse-chi prior.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,26 +17,42 @@ from scipy.special import ndtr
 
 from catharsis.bayes.components import Components, Conditional, combined_rank, conditional
 from catharsis.bayes.exact import Coordinate, existing, marginals
-from catharsis.bayes.fitted import Nodes
+from catharsis.bayes.fitted import Nodes, observed
 from catharsis.bayes.marginals import Law, PointMass
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.bayes.quadrature import Boxes, integrate
+from catharsis.bayes.simulation import Simulated, draw_boxes, draw_coefficients, draw_effects
 from catharsis.bayes.transformed import AxisLaw, TotalLaw, marginal_of
+from catharsis.bayes.true_effects import TrueEffects
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
-from catharsis.likelihood.nested import Nested
 from catharsis.likelihood.structures import term_covariance
 from catharsis.numerics import FloatArray
 
-MOST = 4  # dimensions
+MOST = 3  # dimensions; a fourth takes minutes
+NEAR_INFINITY = 1e-100  # of 1/r, whose square is a number still
 BARELY = 0.05  # an integral of tau^-(1 + this) converges on paper only
 REACH = 64.0  # a light-tailed prior ends at this many scales of prior and data (e^-64 is 2e-28)
 ROUNDING = 1e-10  # singular values of scaled columns below this are rounding
 FADED = 45.0  # log units below the highest point at which a first box is left out
-SCOUT = {1: 9, 2: 7, 3: 4, 4: 3}  # points in each direction by which a first box is judged
-GROWTH = {1: 2.0, 2: 2.0, 3: 4.0, 4: 4.0}  # of the first panels
-UNIT_EDGES = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 4.0])  # of r, which is of order 1
+SCOUT = {1: 9, 2: 7, 3: 4}  # points in each direction by which a first box is judged
+GROWTH = {1: 2.0, 2: 2.0, 3: 4.0}  # of the first panels
+UNIT_EDGES = np.array([0.0, 1.0, 3.0])  # of 1/r, which is of order 1
+
+
+@dataclass(frozen=True, slots=True)
+class Reciprocal:
+    """The coordinate 1/r of the spread r of a t prior: no tail is left, and near 0 a density is like s^df."""
+
+    def tau(self, s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The spread r and log|d r / d s|."""
+        s = np.maximum(s, NEAR_INFINITY)
+        return 1 / s, -2 * np.log(s)
+
+    def s(self, tau: float) -> float:
+        """Where r lies."""
+        return 1 / tau
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,7 @@ class Unknown:
     """
 
     prior: Prior
-    where: Coordinate
+    where: Coordinate | Reciprocal
     edges: FloatArray
 
 
@@ -99,11 +115,11 @@ class Setup:
             )
         found = [self._spread(self.priors.tau_of(factor), GROWTH[d]) for factor in self.free]
         for _, df in self.heavy:
-            turn = float(UNIT_EDGES[-1])
+            end = 1 + math.sqrt(2 * REACH / df)  # the density of 1/r falls as exp(-df / (2 r^2))
             steps = np.sqrt(0.5 / df) * 4.0 ** np.arange(9)  # many degrees of freedom keep r near 1
             near = np.concatenate([1 - steps, 1 + steps])
-            edges = np.unique(np.concatenate([UNIT_EDGES, near[(near > 0.5) & (near < 2.0)], [2 * turn]]))
-            found.append(Unknown(Prior("inverse-chi", (df, math.sqrt(df))), Coordinate(0.0, turn), edges))
+            edges = np.concatenate([UNIT_EDGES[end > UNIT_EDGES], near[(near > 0.5) & (near < min(end, 2.0))], [end]])
+            found.append(Unknown(Prior("inverse-chi", (df, math.sqrt(df))), Reciprocal(), np.unique(edges)))
         return found
 
     def _spread(self, prior: Prior, growth: float) -> Unknown:
@@ -336,17 +352,37 @@ def posterior(blocks: Blocks, terms: tuple[str, ...], labels: Sequence[str], pri
         without = (*terms[:i], *terms[i + 1 :])
         return solve(replace(setup, model=Components(rest), terms=without)).log_evidence
 
+    def simulate(n: int, rng: np.random.Generator) -> Simulated:
+        given, variances = setup.at(draw_spreads(solved, n, rng))
+        b = draw_coefficients(given.mean, given.cov, rng)
+        theta = draw_effects(blocks, b, variances, rng)
+        tau = np.sqrt(variances[:, sums].sum(axis=1))
+        return Simulated(terms, blocks.factors, tuple(labels), b, np.sqrt(variances), tau, theta, blocks)
+
+    nodes = Nodes(w, solved.variances, mean, cov)
+
+    def summarise(weight: FloatArray, centre: FloatArray, variance: FloatArray) -> list[Marginal]:
+        return marginals(weight, centre, variance, level)
+
     proper = all(priors.tau_of(factor).proper for factor in blocks.factors)
     proper = proper and bool(np.all(priors.location(terms)[1] > 0))
     return Posterior(
         engine="exact", terms=terms, coefficients={term: linear(unit[i]) for i, term in enumerate(terms)},
-        tau=total, taus=taus, new=linear(unit[0], new=True), studies=Effects(labels, setup, solved, level),
+        tau=total, taus=taus, new=linear(unit[0], new=True), studies=TrueEffects(labels, blocks, nodes, summarise),
         linear=linear, priors=priors, level=level, log_evidence=solved.log_evidence if proper else math.nan,
         error=solved.error, chance=chance, log_marginal=solved.log_evidence, restricted=restricted,
-        nodes=Nodes(w, solved.variances, mean, cov),
-        observed=(blocks.y, *(np.asarray(part, float) for s in blocks.stacks for part in (s.rows, s.V))),
+        nodes=nodes, simulate=simulate,
+        observed=observed(blocks),
         notes=(*priors.notes, *_moment_notes(moments, priors)),
     )  # fmt: skip
+
+
+def draw_spreads(solved: Solved, n: int, rng: np.random.Generator) -> FloatArray:
+    """(n, d) independent draws of the unknown spreads."""
+    if solved.boxes is None:
+        return np.empty((n, 0))
+    s = draw_boxes(solved.boxes.low, solved.boxes.high, np.exp(solved.boxes.log_mass), n, rng)
+    return np.stack([unknown.where.tau(s[:, j])[0] for j, unknown in enumerate(solved.unknowns)], axis=1)
 
 
 def _moment_notes(moments: Mapping[str, int], priors: Priors) -> tuple[str, ...]:
@@ -401,57 +437,3 @@ def with_known(tau: FloatArray, log_slope: FloatArray, known: float) -> tuple[Fl
     total = np.sqrt(tau**2 + known)
     with np.errstate(divide="ignore"):
         return total, log_slope + np.log(tau / total)
-
-
-class Effects(Mapping[str, Marginal]):
-    """True effects, computed when first asked for: Gaussian given the spreads, from the effects of their block."""
-
-    def __init__(self, labels: Sequence[str], setup: Setup, solved: Solved, level: float) -> None:
-        self._labels, self._setup, self._solved, self._level = tuple(labels), setup, solved, level
-        self._found: dict[str, Marginal] = {}
-
-    def __getitem__(self, label: str) -> Marginal:
-        """The true effect behind one effect size."""
-        if label not in self._found:
-            if label not in self._labels:
-                raise KeyError(label)
-            self._found[label] = self._marginal(self._labels.index(label))
-        return self._found[label]
-
-    def __iter__(self) -> Iterator[str]:
-        """Labels in the order of the data."""
-        return iter(self._labels)
-
-    def __len__(self) -> int:
-        """Number of effects."""
-        return len(self._labels)
-
-    def _marginal(self, i: int) -> Marginal:
-        blocks, solved = self._setup.model.blocks, self._solved
-        rows, V, K = _block(blocks, i)
-        at = int(np.flatnonzero(rows == i)[0])
-        G = np.einsum("gs,sij->gij", solved.variances, K)
-        g = G[:, at]
-        weights = np.linalg.solve(V + G, g[:, :, None])[:, :, 0]  # (g, n)
-        X, y = blocks.X[rows], blocks.y[rows]
-        lever = blocks.X[i] - weights @ X
-        centre = weights @ y + np.einsum("gp,gp->g", lever, solved.found.mean)
-        variance = G[:, at, at] - np.einsum("gn,gn->g", weights, g)
-        variance = np.maximum(variance, 0.0) + np.einsum("gp,gpq,gq->g", lever, solved.found.cov, lever)
-        return marginals(solved.weight, centre[None], variance[None], self._level)[0]
-
-
-def _block(blocks: Blocks, i: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Rows (n,) tied to effect i, their V (n, n), and the matrices (s, n, n) that the variances multiply."""
-    if isinstance(blocks.ties, Nested):
-        rows = next(part[np.any(part == i, axis=1)][0] for part in blocks.rows if np.any(part == i))
-        shared = np.array([(code[rows][:, None] == code[rows]).astype(float) for code in blocks.ties.factors])
-        return rows, blocks.ties.V(rows[None])[0], shared
-    for stack in blocks.ties:
-        hit = np.flatnonzero(np.any(stack.rows == i, axis=1))
-        if len(hit):
-            parts = [part[hit[0]] for part in stack.K]
-            for pattern in stack.patterns:
-                parts += [term_covariance(pattern, unit)[hit[0]] for unit in np.eye(pattern.structure.parameters)]
-            return stack.rows[hit[0]], stack.V[hit[0]], np.array(parts)
-    raise KeyError(i)

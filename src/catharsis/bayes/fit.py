@@ -11,10 +11,11 @@ import numpy as np
 from catharsis.bayes.fitted import Fitted
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import Blocks, make_blocks, sampling_variances
 from catharsis.likelihood.data import ModelData, check_data, read_data, sampling_blocks
+from catharsis.likelihood.design import Design, design_matrix, intercept_only, refuse_collinear
 from catharsis.likelihood.random_effects import random_effects
 from catharsis.numerics import FloatArray
 
@@ -37,6 +38,7 @@ def fit_bayes(
     random: str | Sequence[str] | None = None,
     struct: str | Sequence[str] | None = None,
     partial: PartialEvidence | None = None,
+    X_partial: Any = None,
     priors: Priors | None = None,
     engine: Literal["exact", "nuts"] = "exact",
     level: float = 0.95,
@@ -45,6 +47,8 @@ def fit_bayes(
     draws: int = 4000,
     chains: int = 4,
     seed: int = 1,
+    distribution: str = "normal",
+    effects: Literal["integrated", "sampled"] | None = None,
 ) -> Posterior:
     """Fit a Bayesian meta-analytic model.
 
@@ -55,6 +59,8 @@ def fit_bayes(
     partial : PartialEvidence, optional
         Studies that report a sign or a verdict instead of numbers, on the scale of `yi`; see
         `catharsis.partial_evidence`. With them, estimates may be missing altogether.
+    X_partial : DataFrame or (r, p) array, optional
+        Moderators of the partial rows, for engine="nuts": the columns that the formula names, or rows like those of X.
     priors : Priors, optional
         By default normal(0, 1) on coefficients and half-normal(0.5) on tau: made for standardised scales.
     engine : str
@@ -63,6 +69,13 @@ def fit_bayes(
         Probability of the central intervals.
     draws, chains, seed : int
         For NUTS.
+    distribution : str
+        Of the true effects of studies, the levels of the first random term: "normal"; "t" with estimated degrees of
+        freedom or "t(4)" with known ones; "outliers", a mixture of two normals, after which `outliers` of the posterior
+        says which studies come from the wider one. Others than "normal" need engine="nuts".
+    effects : str, optional
+        For NUTS: true effects "integrated" out of the likelihood (by default, wherever possible) or "sampled"
+        (non-centred), the same posterior by another route.
 
     Returns
     -------
@@ -85,6 +98,31 @@ def fit_bayes(
     """
     if engine not in ENGINES:
         raise ModelError(f'there is no engine "{engine}": {did_you_mean(engine, ENGINES)}')
+    if engine == "exact" and distribution != "normal":
+        raise ModelError(
+            f'distribution="{distribution}" needs a sampler: quadrature knows normal effects only; use engine="nuts"'
+        )
+    if engine == "exact" and effects is not None:
+        raise ModelError('effects= chooses how NUTS treats true effects; the exact engine integrates them out always')
+    if partial is not None and (distribution != "normal" or effects is not None):
+        raise ModelError("with partial evidence the effects of studies are normal: leave out distribution= and effects=")
+    if priors is not None and not isinstance(priors, Priors):
+        raise ModelError(
+            f"priors= takes Priors, not {shown(priors)}; texts become Priors by "
+            'Priors.parse({"mu": "normal(0, 1)", "tau": "half-normal(0.5)"})'
+        )
+    if X_partial is not None and (partial is None or engine == "exact"):
+        raise ModelError('X_partial holds the moderators of partial rows; it needs partial= and engine="nuts"')
+    if partial is not None and engine == "nuts":
+        if V is not None or random is not None or struct is not None:
+            raise ModelError(
+                "with partial evidence every study has one effect and independent sampling errors: leave out V=, "
+                "random= and struct="
+            )
+        some, more = _with_moderators(formula, data, yi, vi, X, len(partial), X_partial, reference, levels)
+        if some is not None:
+            check_data(replace(some, design=intercept_only(len(some.yi))), level)
+        return _partial_sampled(some, partial, more, priors or Priors(), level, draws, chains, seed)
     if partial is not None and formula is None and yi is None:
         return _with_partial(None, partial, priors or Priors(), level)
     given = read_data(formula, data, yi, vi, X, reference, levels)
@@ -120,10 +158,17 @@ def fit_bayes(
             return way(blocks, given.design.terms, labels, chosen, level)
         from catharsis.bayes import nuts
 
-        return nuts.posterior(blocks, given.design.terms, labels, chosen, level, draws=draws, chains=chains, seed=seed)
+        return nuts.posterior(
+            blocks, given.design.terms, labels, chosen, level, draws=draws, chains=chains, seed=seed,
+            distribution=distribution, effects=effects, members=[member.get(label, label) for label in labels],
+        )  # fmt: skip
 
     groups, names = ({}, {}) if found is None else (found.groups, found.levels)
     labels = distinct(given.labels)
+    member: dict[str, str] = {}  # effect to its study, the level of the first random term
+    if found is not None:
+        first = found.factors[0][0] if found.factors else next(iter(found.groups))
+        member = {label: names[first][code] for label, code in zip(labels, groups[first].tolist(), strict=True)}
     model = Fitted(blocks=blocks, labels=labels, groups=groups, levels=names, fit=fitted)
     return replace(fitted(blocks, labels), model=model)
 
@@ -158,3 +203,61 @@ def _with_partial(given: ModelData | None, partial: PartialEvidence, priors: Pri
         interval_level(level)
         return all_evidence.posterior(none, none, partial, (), priors, level)
     return all_evidence.posterior(given.yi, given.vi, partial, distinct(given.labels), priors, level)
+
+
+def _with_moderators(
+    formula: str | None, data: Any, yi: Any, vi: Any, X: Any, r: int, X_partial: Any, reference: Any, levels: Any
+) -> tuple[ModelData | None, Design]:
+    """Estimates, if there are any, and the design of the partial rows, which share factors and terms with them."""
+    rows = getattr(X_partial, "shape", None)
+    if rows is not None and rows[0] != r:
+        raise ModelError(f"X_partial has {rows[0]} rows for {r} partial rows")
+    if formula is not None:
+        given = read_data(formula, data, yi, vi, X, reference, levels)
+        if given.design.terms == ("intercept",):
+            return given, intercept_only(r)
+        if X_partial is None or not hasattr(X_partial, "columns"):
+            raise ModelError(
+                "the partial rows need the moderators that the formula names: give X_partial, a data frame"
+            )
+        import pandas as pd
+
+        both = design_matrix(formula, pd.concat([data, X_partial], ignore_index=True), reference, levels)
+        k = len(given.yi)
+        return replace(given, design=replace(both, X=both.X[:k])), replace(both, X=both.X[k:])
+    some = None if yi is None else read_data(None, None, yi, vi, X, reference, levels)
+    p = 1 if some is None else some.design.X.shape[1]
+    if X_partial is None:
+        if p > 1:
+            raise ModelError(f"the partial rows need moderators too: give X_partial, {r} rows like those of X")
+        return some, intercept_only(r)
+    try:
+        matrix = np.asarray(X_partial, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError("X_partial holds something that is not a number") from None
+    if matrix.ndim != 2 or len(matrix) != r or not np.isfinite(matrix).all() or matrix.shape[1] == 0:
+        raise ModelError(f"X_partial has shape {matrix.shape}; it needs {r} rows of finite numbers")
+    if some is not None:
+        if matrix.shape[1] != p:
+            raise ModelError(f"X_partial has {matrix.shape[1]} columns and X has {p}")
+        both_rows = np.concatenate([some.design.X, matrix])
+        refuse_collinear(both_rows, some.design.terms)
+        return some, Design(matrix, some.design.terms, {}, {})
+    terms = ("intercept" if np.all(matrix[:, 0] == 1) else "x1", *(f"x{i + 1}" for i in range(1, matrix.shape[1])))
+    return None, Design(matrix, terms, {}, {})
+
+
+def _partial_sampled(
+    given: ModelData | None, partial: PartialEvidence, more: Design, priors: Priors, level: float, draws: int,
+    chains: int, seed: int,
+) -> Posterior:  # fmt: skip
+    from catharsis.bayes import sampled_partial
+
+    interval_level(level)
+    none, run = np.empty(0), {"draws": draws, "chains": chains, "seed": seed}
+    if given is None:
+        X = np.empty((0, more.X.shape[1]))
+        return sampled_partial.posterior(none, none, X, (), partial, more.X, more.terms, priors, level, **run)
+    return sampled_partial.posterior(
+        given.yi, given.vi, given.design.X, distinct(given.labels), partial, more.X, more.terms, priors, level, **run
+    )

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from catharsis.likelihood.blocks import Blocks
+from catharsis.likelihood.nested import Nested
 from catharsis.numerics import FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -63,3 +66,27 @@ class Fitted:
     groups: Mapping[str, IntArray]
     levels: Mapping[str, tuple[str, ...]]
     fit: Callable[..., Posterior] = field(repr=False)
+
+
+def observed(blocks: Blocks) -> tuple[FloatArray, ...]:
+    """What a model was fitted to, whatever ties its effects: y, variances, and correlated errors in order of the rows.
+
+    Returns
+    -------
+    tuple of arrays
+        y (k,), the diagonal of V (k,), and where V has other entries their rows, columns (above the diagonal) and
+        values.
+    """
+    if isinstance(blocks.ties, Nested) and blocks.ties.shared is None:
+        return blocks.y, blocks.variances, np.empty(0), np.empty(0), np.empty(0)
+    rows, columns, values = [], [], []
+    for stack in blocks.stacks:
+        b, i, j = np.nonzero(stack.V)
+        first, second = stack.rows[b, i], stack.rows[b, j]
+        above = first < second
+        rows.append(first[above])
+        columns.append(second[above])
+        values.append(stack.V[b, i, j][above])
+    row, column, value = (np.concatenate(part) for part in (rows, columns, values))
+    order = np.lexsort([column, row])
+    return blocks.y, blocks.variances, *(np.asarray(part[order], dtype=float) for part in (row, column, value))

@@ -267,6 +267,12 @@ class Draws:
         """Sample quantile."""
         return float(np.quantile(self.values, probability))
 
+    def mcse_quantile(self, probability: float) -> float:
+        """Its Monte Carlo standard error, from draws (chains, n) [@vehtari2021]."""
+        import arviz as az
+
+        return float(az.mcse(self.values, method="quantile", prob=probability))
+
     def mode(self) -> float:
         """Not from draws."""
         raise ModelError('draws have no density and hence no mode; use engine="exact"')

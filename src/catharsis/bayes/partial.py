@@ -10,32 +10,36 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.polynomial import hermite_e, legendre
+from numpy.polynomial import legendre
 from scipy import special
 
-from catharsis.bayes.exact import Coordinate
+from catharsis.bayes.exact import Coordinate, existing
 from catharsis.bayes.marginals import GaussianMixture, Law, PointMass
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.bayes.quadrature import Boxes, integrate, rule
 from catharsis.bayes.transformed import AxisLaw, Line, marginal_of
 from catharsis.errors import ModelError
-from catharsis.likelihood.partial import PartialEvidence, Row, log_region
-from catharsis.numerics import FloatArray
+from catharsis.likelihood.partial import PartialEvidence, Row, chi_rule, log_region
+from catharsis.numerics import FloatArray, IntArray
 
 LOG_2PI = math.log(2 * math.pi)
 REACH = 64.0  # a light-tailed prior on tau ends at this many scales of prior and data
 AROUND = 10.0  # standard deviations of a normal prior that are looked at: 1e-23 lies beyond
 SCOUT = 7  # points in each direction by which a first box is judged
 FADED = 60.0  # log units below the highest point at which a first box is left out
-SAMPLE_NODES = 24  # Gauss-Hermite nodes of a shared effect while tau is small against its rows' standard errors
-SMOOTH = 0.25  # "small": tau below this share of the smallest standard error
-STEP = 0.1  # of the sum over a shared effect, in the smallest standard error of its rows
+NARROW = 1.0  # tau, in the smallest standard error of rows that share an effect, below which a sum is taken around mu
+SPAN, EVEN = 8.8, 0.25  # of that sum: how far, and its step, in units of tau
+KNOTS = 0.04  # of the spline of a shared probability, in the smallest standard error: 1e-11
+PANEL_NODES = 16  # of a panel over a shared effect
+RESOLVED = 1e-11  # last coefficients of a panel that is fine enough, of the largest probability
+CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
+BARELY = 0.05  # an integral of tau^-(1 + this) converges on paper only
 FINER = 0.7  # spacing of nodes in mu, in units of tau, at which a mixture of N(mu, tau^2) is smooth
-MOST_FINER = 200  # nodes into which a panel is refined at most
+FINE = (24, 48, 96, 192)  # nodes into which a panel is refined
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,22 @@ class Evidence:
         return [tuple(rows) for rows in found.values()]
 
     @property
+    def open_ends(self) -> list[tuple[bool, bool]]:
+        """Whether very negative and very positive effects fit what each sample says."""
+        return [
+            (
+                all(any(math.isinf(low) for low, _ in row.regions) for row in rows),
+                all(any(math.isinf(high) for _, high in row.regions) for row in rows),
+            )
+            for rows in self.samples
+        ]
+
+    @property
+    def bounded(self) -> int:
+        """Studies whose effect is bounded on both sides: estimates, and regions without an open end."""
+        return len(self.yi) + sum(not any(ends) for ends in self.open_ends)
+
+    @property
     def sei(self) -> FloatArray:
         """Standard errors: of the estimates, and 1 / m of the partial rows."""
         return np.concatenate([np.sqrt(self.vi), [1 / row.precision for row in self.partial.rows]])
@@ -81,40 +101,94 @@ class Evidence:
         return total
 
 
-def log_shared(rows: Sequence[Row], mu: FloatArray, tau: FloatArray) -> FloatArray:
+def log_shared(rows: tuple[Row, ...], mu: FloatArray, tau: FloatArray) -> FloatArray:
     """The log of P(all regions) of rows that share theta ~ N(mu, tau^2), (g,) each.
 
-    Where tau is small against the rows' standard errors by Gauss-Hermite, elsewhere by an even sum over theta, which is
-    accurate to exp(-2 pi^2 (tau / step)^2).
+    P(all regions | theta) is a function of one number, kept as a spline (`Product`). A narrow N(mu, tau^2) is summed
+    evenly around mu; a wide one over panels of theta that resolve both, with the normal tails beyond them.
+    """
+    product = product_of(rows)
+    found = np.empty(len(mu))
+    narrow = tau < NARROW * product.unit
+    z = np.arange(-SPAN, SPAN + EVEN / 2, EVEN)
+    log_w = -0.5 * z**2 - 0.5 * LOG_2PI + math.log(EVEN)
+    at = np.flatnonzero(narrow)
+    for part in _batches(at, len(z)):
+        found[part] = special.logsumexp(product.log(mu[part, None] + tau[part, None] * z) + log_w, axis=1)
+    at = np.flatnonzero(~narrow)
+    size = np.floor(np.log2(tau[at] / (NARROW * product.unit)))
+    for power in np.unique(size):
+        theta, log_mass = product.panels(NARROW * product.unit * 2.0**power)
+        reach = product.reach
+        for part in _batches(at[size == power], len(theta)):
+            m, t = mu[part, None], tau[part, None]
+            inside = log_mass - 0.5 * ((theta - m) / t) ** 2 - np.log(t) - 0.5 * LOG_2PI
+            low, high = product.log(np.array([-reach, reach]))
+            beyond = [low + special.log_ndtr((-reach - m) / t), high + special.log_ndtr((m - reach) / t)]
+            found[part] = special.logsumexp(np.concatenate([inside, *beyond], axis=1), axis=1)
+    return found
+
+
+def _batches(at: IntArray, nodes: int) -> list[IntArray]:
+    size = max(1, CHUNK // nodes)
+    return [at[i : i + size] for i in range(0, len(at), size)]
+
+
+@lru_cache(maxsize=64)
+def product_of(rows: tuple[Row, ...]) -> Product:
+    """The `Product` of these rows."""
+    return Product(rows)
+
+
+class Product:
+    """The probability of several regions, given the one true effect that their rows share.
+
+    Attributes
+    ----------
+    unit : float
+        The smallest standard error.
+    reach : float
+        Beyond it either side has settled: certain, or less likely than e^-80.
     """
 
-    def at(theta: FloatArray) -> FloatArray:
-        flat = theta.ravel()
-        each = [log_region(row, flat, np.zeros_like(flat)) for row in rows]
-        return np.asarray(np.sum(each, axis=0).reshape(theta.shape))
+    def __init__(self, rows: tuple[Row, ...]) -> None:
+        from scipy.interpolate import make_interp_spline
 
-    unit = min(1 / row.precision for row in rows)
-    found = np.empty(len(mu))
-    small = tau < SMOOTH * unit
-    if small.any():
-        z, w = hermite_e.hermegauss(SAMPLE_NODES)
-        log_w = np.log(w) - 0.5 * LOG_2PI
-        found[small] = special.logsumexp(at(mu[small, None] + tau[small, None] * z) + log_w, axis=1)
-    # one even grid serves all wide tau of a magnitude
-    for level in np.unique(np.floor(np.log2(np.maximum(tau[~small], SMOOTH * unit) / unit))) if (~small).any() else ():
-        chosen = np.flatnonzero(~small & (np.floor(np.log2(np.maximum(tau, SMOOTH * unit) / unit)) == level))
-        h = STEP * unit
-        span = 9 * float(tau[chosen].max())
-        first, last = float(mu[chosen].min()) - span, float(mu[chosen].max()) + span
-        # beyond 40 standard errors a region is certain or impossible; steps may grow with tau there, but not here
-        theta = np.arange(first, last + h, h)
-        height = at(theta)
-        for i in range(0, len(chosen), size := max(1, 4_000_000 // len(theta))):
-            part = chosen[i : i + size]
-            density = -0.5 * ((theta - mu[part, None]) / tau[part, None]) ** 2
-            density -= (np.log(tau[part]) + 0.5 * LOG_2PI)[:, None]
-            found[part] = special.logsumexp(density + height, axis=1) + math.log(h)
-    return found
+        self.unit = min(1 / row.precision for row in rows)
+        self.reach = max(_settled(row) for row in rows)
+        theta = np.linspace(-self.reach, self.reach, 2 * math.ceil(self.reach / (KNOTS * self.unit)) + 1)
+        none = np.zeros_like(theta)
+        self._spline = make_interp_spline(theta, np.sum([log_region(row, theta, none) for row in rows], axis=0), k=5)
+
+    def log(self, theta: FloatArray) -> FloatArray:
+        """Log probability at theta."""
+        return np.asarray(self._spline(np.clip(theta, -self.reach, self.reach)))
+
+    def panels(self, widest: float) -> tuple[FloatArray, FloatArray]:
+        """Nodes in theta and logs of weight times probability, on panels at most so wide that resolve it."""
+        z, w, to_series = rule(PANEL_NODES)
+        edges = np.linspace(-self.reach, self.reach, 1 + 2 * math.ceil(self.reach / widest))
+        left, right = edges[:-1], edges[1:]
+        done: list[tuple[FloatArray, FloatArray]] = []
+        top = -math.inf
+        while len(left):
+            theta = (left + right)[:, None] / 2 + (right - left)[:, None] / 2 * z
+            height = self.log(theta)
+            top = max(top, float(height.max()))
+            last = np.abs(np.exp(height - top) @ to_series[-2:].T).max(axis=1)
+            good = (last < RESOLVED) | (right - left < KNOTS * self.unit)
+            mass = height + np.log((right - left)[:, None] / 2 * w)
+            done.append((theta[good].ravel(), mass[good].ravel()))
+            middle = (left + right)[~good] / 2
+            left, right = np.append(left[~good], middle), np.append(middle, right[~good])
+        return np.concatenate([part[0] for part in done]), np.concatenate([part[1] for part in done])
+
+
+def _settled(row: Row) -> float:
+    """The |theta| beyond which a row's probability no longer matters."""
+    edge = max((abs(end) for region in row.regions for end in region if not math.isinf(end)), default=0.0)
+    s, _ = chi_rule(row.df, edge) if edge > 0 else (np.ones(1), None)
+    return float(edge * s.max() + 14.0) / row.precision
 
 
 # -- the rule over (mu, tau) ------------------------------------------------------------------------------------------
@@ -151,29 +225,36 @@ class Grid:
         boxes = self.boxes
         n = boxes.log_mass.shape[1]
         _, w, to_series = rule(n)
-        mass = np.exp(boxes.log_mass)
-        mass /= mass.sum()
-        mass = mass.reshape(len(mass), n, -1)  # box, mu, tau
-        tau = self.points[1].reshape(len(mass), n, -1)[:, 0]
+        mass = boxes.weights.reshape(len(boxes.low), n, -1)  # box, mu, tau
+        tau = np.broadcast_to(self.points[1].reshape(mass.shape)[:, :1], (len(mass), 1, mass.shape[2]))[:, 0]
+        low, high = (np.broadcast_to(edge[:, :1], tau.shape) for edge in (boxes.low, boxes.high))
+        lines = [np.swapaxes(mass, 1, 2).reshape(-1, n), low.ravel(), high.ravel(), tau.ravel()]  # one per box and tau
+        width = self.mu.forward(lines[2])[0] - self.mu.forward(lines[1])[0]
+        sizes = (n, *FINE)
+        wanted = width / np.maximum(FINER * lines[3], np.finfo(float).tiny)
+        choice = np.minimum(np.searchsorted(sizes, wanted), len(FINE))  # the coarsest rule that is fine enough
         parts = []
-        for box in range(len(mass)):
-            low, high = boxes.low[box, 0], boxes.high[box, 0]
-            ends = self.mu.forward(np.array([low, high]))[0]
-            for j in range(mass.shape[2]):
-                wanted = (ends[1] - ends[0]) / max(FINER * tau[box, j], (ends[1] - ends[0]) / MOST_FINER)
-                m = int(np.clip(math.ceil(wanted), n, MOST_FINER))
-                if m == n:
-                    z, fine = rule(n)[0], mass[box, :, j]
-                else:
-                    z, fine_w = legendre.leggauss(m)
-                    fine = np.maximum(legendre.legval(z, to_series @ (mass[box, :, j] / w)), 0.0) * fine_w
-                    whole = fine.sum()
-                    fine = fine * (mass[box, :, j].sum() / whole) if whole > 0 else fine
-                mu = self.mu.forward(low + (high - low) / 2 * (1 + z))[0]
-                parts.append(np.stack([fine, mu, np.full(len(mu), tau[box, j])]))
+        for i in np.unique(choice):
+            size = sizes[i]
+            at, low_at, high_at, tau_at = (line[choice == i] for line in lines)
+            z, fine_w, _ = rule(size)
+            if size == n:
+                fine = at
+            else:
+                fine = np.maximum(at / w @ to_series.T @ legendre.legvander(z, n - 1).T, 0.0) * fine_w
+                whole = fine.sum(axis=1)
+                fine *= np.divide(at.sum(axis=1), whole, out=np.zeros_like(whole), where=whole > 0)[:, None]
+            mu = self.mu.forward(low_at[:, None] + (high_at - low_at)[:, None] / 2 * (1 + z))[0]
+            parts.append(np.stack([fine.ravel(), mu.ravel(), np.repeat(tau_at, size)]))
         weight, mu, tau_nodes = np.concatenate(parts, axis=1)
-        keep = weight > 0
+        keep = weight > 1e-18
         return weight[keep] / weight[keep].sum(), mu[keep], tau_nodes[keep]
+
+    @property
+    def of_new(self) -> GaussianMixture:
+        """The true effect in a new study."""
+        weight, mu, tau = self.smooth
+        return GaussianMixture(weight, mu, np.maximum(tau, np.finfo(float).tiny))
 
 
 def solve(evidence: Evidence, priors: Priors, mu: float | None = None, tau: float | None = None) -> Grid:
@@ -182,7 +263,7 @@ def solve(evidence: Evidence, priors: Priors, mu: float | None = None, tau: floa
     if tau is None and prior_tau.family == "fixed":
         tau = float(prior_tau.parameters[0])
     line, mu_edges = _line(evidence, prior_mu, mu)
-    where, tau_edges = _tau_axis(evidence, prior_tau)
+    where, tau_edges = _tau_axis(evidence, prior_tau) if tau is None else (Coordinate(), np.empty(0))
 
     def log_density(s: FloatArray) -> FloatArray:
         m, log_jacobian = line.forward(s[:, 0]) if mu is None else (np.full(len(s), mu), np.zeros(len(s)))
@@ -236,7 +317,44 @@ def _tau_axis(evidence: Evidence, prior: Prior) -> tuple[Coordinate, FloatArray]
     edges = np.append(0.0, smallest / 2 * 2.0 ** np.arange(1 + math.ceil(math.log2(2 * top / smallest))))
     if prior.bounded:
         return Coordinate(), edges
-    return Coordinate(0.0, float(edges[-1])), np.append(edges, 2 * edges[-1])
+    left = evidence.bounded + prior.tail - 1  # the power of 1 / tau by which what lies beyond falls
+    if left <= BARELY:
+        raise ModelError(
+            f"the tail of {prior} on tau is too heavy for rows that only say a direction: give it a lighter prior, such "
+            "as half-normal(0.5), or an estimate"
+        )
+    exists = left - max(moment for moment in (0, 1, 2) if left - moment > BARELY or moment == 0)
+    bend = float(edges[1]) if prior.origin < 0 else 0.0
+    where = Coordinate(bend, float(edges[-1]), max(1.0, 1 / exists), prior.origin <= -1)
+    return where, np.append(edges, 2 * edges[-1])
+
+
+def moments(evidence: Evidence, priors: Priors) -> tuple[int, int]:
+    """How many moments of mu and of tau exist, 0 to 2.
+
+    Far out, where mu and tau are of size R, an effect that its study bounds on both sides contributes 1 / R and one that
+    is known by a direction a constant; far out in mu alone the former kill everything, the latter nothing when they all
+    point there.
+    """
+    heavy, tail, n = priors.mu.tail, priors.tau.tail, evidence.bounded
+    onwards = n == 0 and any(all(side) for side in zip(*evidence.open_ends, strict=True))
+    of_tau = n + tail - 1
+    of_mu = min(n + heavy + tail - 2, heavy - 1 if onwards else math.inf)
+    if math.isinf(tail) and not onwards:
+        of_mu = math.inf
+    of_tau = min(of_tau, math.inf if priors.tau.family == "fixed" else of_tau)
+    return tuple(sum(left > moment for moment in (1, 2)) for left in (of_mu, of_tau))  # type: ignore[return-value]
+
+
+def moment_notes(of_mu: int, of_tau: int, priors: Priors) -> tuple[str, ...]:
+    """What a reader must be told when moments do not exist."""
+    return tuple(
+        f"so little bounds the effects that the tail of {prior} on {name} leaves the posterior "
+        f"{'variance' if exist == 1 else 'mean and variance'} of {name} and of a new study's effect without a value; "
+        "the medians and intervals have one"
+        for name, prior, exist in (("mu", priors.mu, of_mu), ("tau", priors.tau, of_tau))
+        if exist < 2
+    )
 
 
 # -- what is answered -------------------------------------------------------------------------------------------------
@@ -286,19 +404,16 @@ def posterior(
     tau_law: Law = (
         PointMass(grid.tau) if isinstance(grid.tau, float) else AxisLaw(boxes.axis(1), grid.tau.tau, grid.tau.s, 0.0)
     )
-    found_mu = marginal_of(mu_law, weight, mu, np.zeros_like(mu), level)
-    found_tau = marginal_of(tau_law, weight, tau, np.zeros_like(tau), level)
-
-    def new_law() -> GaussianMixture:
-        w, m, t = grid.smooth
-        return GaussianMixture(w, m, np.maximum(t, np.finfo(float).tiny))
-
-    fresh = marginal_of(new_law(), weight, mu, tau**2, level)
-    laws = {"intercept": mu_law, "tau": tau_law, "new study": fresh.law}
+    of_mu, of_tau = moments(evidence, priors)
+    of_new = min(of_mu, of_tau)
+    found_mu = existing(marginal_of(mu_law, weight, mu, np.zeros_like(mu), level), of_mu)
+    found_tau = existing(marginal_of(tau_law, weight, tau, np.zeros_like(tau), level), of_tau)
+    fresh_law = mu_law if grid.tau == 0.0 else grid.of_new
+    fresh = existing(marginal_of(fresh_law, weight, mu, tau**2, level), of_new)
+    laws: dict[str, Law] = {"intercept": mu_law, "tau": tau_law, "new study": fresh_law}
 
     def chance(name: str, side: str, value: float) -> float:
         law = laws[name]
-        assert law is not None
         return min(law.below(value) if side == "<" else law.above(value), 1.0)
 
     def restricted(name: str, value: float) -> float:
@@ -315,35 +430,46 @@ def posterior(
 
     return Posterior(
         engine="exact", terms=("intercept",), coefficients={"intercept": found_mu}, tau=found_tau, new=fresh,
-        studies=Effects((*labels, *partial.labels), evidence, grid, level), linear=linear, priors=priors, level=level,
+        studies=Effects((*labels, *partial.labels), evidence, grid, level, of_new), linear=linear, priors=priors, level=level,
         log_evidence=boxes.total, error=boxes.error, chance=chance, log_marginal=boxes.total, restricted=restricted,
         observed=(yi, vi, *(np.array([row.precision, row.df, *np.ravel(row.regions)]) for row in partial.rows)),
-        notes=priors.notes,
+        notes=(*priors.notes, *moment_notes(of_mu, of_tau, priors)),
     )  # fmt: skip
 
 
 class Effects(Mapping[str, Marginal]):
     """True effects of the studies, computed when first asked for."""
 
-    def __init__(self, labels: Sequence[str], evidence: Evidence, grid: Grid, level: float) -> None:
-        self._labels, self._evidence, self._grid, self._level = tuple(labels), evidence, grid, level
+    def __init__(self, labels: Sequence[str], evidence: Evidence, grid: Grid, level: float, moments: int) -> None:
+        seen: dict[str, int] = {}
+        for i, label in enumerate(labels):  # a repeated name gets a number, so that none is lost
+            name, again = label, 1
+            while name in seen:
+                name, again = f"{label} ({again + 1})", again + 1
+            seen[name] = i
+        self._place, self._evidence, self._grid, self._level, self._moments = seen, evidence, grid, level, moments
         self._found: dict[str, Marginal] = {}
 
     def __getitem__(self, label: str) -> Marginal:
         """The effect of one study or partial row."""
         if label not in self._found:
-            self._found[label] = self._marginal(self._labels.index(label)) if label in self._labels else _missing(label)
+            self._found[label] = self._marginal(self._place[label])
         return self._found[label]
 
     def __iter__(self) -> Iterator[str]:
         """Labels: estimates, then partial rows."""
-        return iter(self._labels)
+        return iter(self._place)
 
     def __len__(self) -> int:
         """Number of studies."""
-        return len(self._labels)
+        return len(self._place)
 
     def _marginal(self, i: int) -> Marginal:
+        if self._grid.tau == 0.0:
+            boxes, line = self._grid.boxes, self._grid.mu
+            law = AxisLaw(boxes.axis(0), line.forward, line.inverse, -math.inf)
+            mu = self._grid.points[0]
+            return existing(marginal_of(law, boxes.weights, mu, np.zeros_like(mu), self._level), self._moments)
         weight, mu, tau = self._grid.smooth
         k = len(self._evidence.yi)
         if i < k:
@@ -352,33 +478,39 @@ class Effects(Mapping[str, Marginal]):
             mean, variance = keep * y + pull * mu, keep * v
             sd = np.maximum(np.sqrt(variance), np.finfo(float).tiny)
             return marginal_of(GaussianMixture(weight, mean, sd), weight, mean, variance, self._level)
-        row = self._evidence.partial.rows[i - k]
-        rows = next(rows for rows in self._evidence.samples if row in rows)
-        return self._tilted(rows, weight, mu, tau)
+        sample = self._evidence.partial.rows[i - k].sample
+        rows = tuple(row for row in self._evidence.partial.rows if row.sample == sample)
+        low, high = (all(any(math.isinf(region[end]) for region in row.regions) for row in rows) for end in (0, 1))
+        return existing(self._tilted(rows, weight, mu, tau), self._moments if low or high else 2)
 
-    def _tilted(self, rows: Sequence[Row], weight: FloatArray, mu: FloatArray, tau: FloatArray) -> Marginal:
-        """True effect of a partial row: N(mu, tau^2) times P(region | theta), over P(region | mu, tau)."""
+    def _tilted(self, rows: tuple[Row, ...], weight: FloatArray, mu: FloatArray, tau: FloatArray) -> Marginal:
+        """Theta of a partial row: N(mu, tau^2) times P(region | theta), over P(region | mu, tau)."""
         log_p = log_region(rows[0], mu, tau**2) if len(rows) == 1 else log_shared(rows, mu, tau)
-        keep = weight > 1e-14 * weight.max()
-        prior = GaussianMixture(weight[keep] * np.exp(-(log_p[keep] - log_p[keep].min())), mu[keep], tau[keep])
-        reach = 9 * float(np.sqrt((weight @ tau**2) + weight @ (mu - weight @ mu) ** 2))
-        centre = float(weight @ mu)
-        smallest = min(1 / row.precision for row in rows) / 2
-        steps = smallest * 2.0 ** np.arange(1, 3 + math.ceil(math.log2(max(reach / smallest, 2.0))))
+        with np.errstate(divide="ignore"):
+            log_w = np.log(weight) - log_p
+        keep = log_w > log_w.max() - FADED
+        prior = GaussianMixture(np.exp(log_w[keep] - log_w[keep].max()), mu[keep], tau[keep])
+        # most of the mass lies where the average and the spread put it; heavy tails are followed to infinity
+        centre, spread = _middle(weight, mu, tau)
+        smallest = min(min(1 / row.precision for row in rows), spread) / 2
+        steps = smallest * 2.0 ** np.arange(1, 3 + math.ceil(math.log2(max(12 * spread / smallest, 2.0))))
+        line = Line(centre, float(steps[-1]))
+        edges = np.concatenate([[-2 * steps[-1]], -steps[::-1], [0.0], steps, [2 * steps[-1]]])
 
         def height(s: FloatArray) -> FloatArray:
-            theta = s[:, 0] + centre
-            return prior.log_density(theta) + sum(log_region(row, theta, np.zeros_like(theta)) for row in rows)
+            theta, slope = line.forward(s[:, 0])
+            none = np.zeros_like(theta)
+            return slope + prior.log_density(theta) + np.sum([log_region(row, theta, none) for row in rows], axis=0)
 
-        boxes = integrate(height, [np.concatenate([-steps[::-1], [0.0], steps])])
-        line = Line(centre)
-        nodes = boxes.points[:, 0] + centre
+        boxes = integrate(height, [edges])
         law = AxisLaw(boxes.axis(0), line.forward, line.inverse, -math.inf)
+        nodes = line.forward(boxes.points[:, 0])[0]
         return marginal_of(law, boxes.weights, nodes, np.zeros_like(nodes), self._level)
 
 
-def _missing(label: str) -> Marginal:
-    raise KeyError(label)
-
-
-Solver = Callable[..., Grid]
+def _middle(weight: FloatArray, mu: FloatArray, tau: FloatArray) -> tuple[float, float]:
+    """Median of mu, and a spread of true effects that heavy tails do not blow up."""
+    order = np.argsort(mu)
+    low, centre, high = np.interp([0.05, 0.5, 0.95], np.cumsum(weight[order]), mu[order])
+    order = np.argsort(tau)
+    return float(centre), float((high - low) / 2 + np.interp(0.95, np.cumsum(weight[order]), tau[order]))

@@ -13,12 +13,15 @@ import numpy as np
 from catharsis.bayes.fitted import Fitted, Nodes
 from catharsis.bayes.marginals import Draws, Law
 from catharsis.bayes.priors import Prior, Priors
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from catharsis.bayes.simulation import Simulated
+
+SAME = 1e-12  # relative difference of two covariances that is rounding
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?"
 
 
@@ -88,6 +91,11 @@ class Marginal:
         rest = (1 - _inside(level, "an interval's probability")) / 2
         return self.quantile(rest), self.quantile(1 - rest)
 
+    def mcse_quantile(self, probability: float) -> float:
+        """Monte Carlo standard error of a quantile; 0 for the exact engine."""
+        probability = _inside(probability, "a quantile's probability")
+        return self.law.mcse_quantile(probability) if isinstance(self.law, Draws) else 0.0
+
     def shortest(self, level: float = 0.95) -> tuple[float, float]:
         """The shortest interval of this probability."""
         return self._law().shortest(_inside(level, "an interval's probability"))
@@ -119,6 +127,8 @@ class Diagnostics:
         Smallest energy fraction of missing information.
     sampler : str
         What drew: "nutpie" or "PyMC".
+    draws, chains : int
+        Draws of each chain after warm-up, and chains; 0 when not told.
     """
 
     rhat: float
@@ -127,12 +137,16 @@ class Diagnostics:
     divergences: int
     ebfmi: float
     sampler: str
+    draws: int = 0
+    chains: int = 0
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Each threshold that is missed [@vehtari2021]."""
         found = []
-        if not self.rhat < 1.01:
+        if self.chains == 1:
+            found.append("one chain cannot show that it agrees with others: R-hat needs 2 or more (4 are usual)")
+        elif not self.rhat < 1.01:
             found.append(f"R-hat is {self.rhat:.3f} (must be below 1.01)")
         ess = float(np.min([self.ess_bulk, self.ess_tail]))  # nan when either is, unlike min()
         if not ess >= 400:
@@ -192,8 +206,12 @@ class Posterior:
     taus : mapping
         Factor to the standard deviation of its levels, for models with several; `tau` is then the root of the summed
         variances, by which a new effect in a new study varies.
+    simulate : callable
+        A number and a generator to independent draws (exact engine); `draw` asks it.
     nodes : Nodes
         The joint posterior of coefficients and variances; None where the engine has no such form.
+    outliers : mapping
+        Study to the posterior probability that it is an outlier, under distribution="outliers".
     model : Fitted
         What was fitted, and how to fit it again; None for a posterior that was not made by `fit_bayes`.
     notes : tuple of str
@@ -220,7 +238,9 @@ class Posterior:
     maximise: Callable[[], Mapping[str, Sequence[float]]] | None = field(default=None, repr=False)
     observed: tuple[FloatArray, ...] = field(default=(), repr=False)
     taus: Mapping[str, Marginal] = field(default_factory=dict)
+    simulate: Callable[[int, np.random.Generator], Simulated] | None = field(default=None, repr=False)
     nodes: Nodes | None = field(default=None, repr=False)
+    outliers: Mapping[str, float] = field(default_factory=dict)
     model: Fitted | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
 
@@ -320,6 +340,10 @@ class Posterior:
         import pandas as pd
 
         if self.maximise is None:
+            if self.engine == "exact":
+                raise ModelError(
+                    "maxima are offered for one standard deviation and normal or flat priors on coefficients"
+                )
             raise ModelError('draws have no highest point; use engine="exact"')
         return pd.DataFrame.from_dict(self.maximise(), orient="index", columns=["tau", *self.terms])
 
@@ -392,6 +416,11 @@ class Posterior:
         if name not in known:
             raise ModelError(f'there is no "{name}": {did_you_mean(name, [*known, "mu"])}')
         own = self._tau_prior(name)
+        if name == "tau" and len(self.taus) > 1 and value != 0:
+            several = ", ".join(f'"tau[{factor}] = {value:g}"' for factor in self.taus)
+            raise ModelError(
+                f'"{statement}" leaves open how the variances share it: test one of {several}, or "tau = 0"'
+            )
         if own is not None and (value < 0 or own.family == "fixed"):
             why = "a standard deviation is not negative" if value < 0 else f"{name} is {own} already"
             raise ModelError(f'"{statement}" cannot be tested: {why}')
@@ -406,7 +435,10 @@ class Posterior:
     def _comparable(self, other: Posterior) -> Posterior:
         if other.restricted is None:
             raise ModelError('a sampled posterior has no marginal likelihood; use engine="exact"')
-        same = len(self.observed) == len(other.observed) and all(map(np.array_equal, self.observed, other.observed))
+        pairs = list(zip(self.observed, other.observed, strict=False))
+        same = len(self.observed) == len(other.observed) and all(
+            np.shape(a) == np.shape(b) and np.allclose(a, b, rtol=SAME, atol=0.0) for a, b in pairs
+        )
         if not same:
             raise ModelError("a Bayes factor compares models of the same effects; these rest on different ones")
         ours, theirs = self._improper(), other._improper()
@@ -418,17 +450,54 @@ class Posterior:
             )
         return other
 
-    def to_inferencedata(self) -> Any:
-        """ArviZ InferenceData (sampled posteriors).
+    def draw(self, n: int = 4000, seed: int = 1) -> Simulated:
+        """Independent draws from an exact posterior, coefficients, spreads and true effects together.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int
+            Where the generator starts.
+
+        Returns
+        -------
+        Simulated
+            Arrays `b` (n, p), `taus` (n, s), `tau` (n,) and `theta` (n, k).
 
         Raises
         ------
         ModelError
-            For the exact engine, which draws nothing.
+            For a sampled posterior, whose draws are in `inference_data`, or a number that is not positive.
+
+        Examples
+        --------
+        >>> from catharsis.bayes.fit import fit_bayes
+        >>> post = fit_bayes(yi=[0.1, 0.4, 0.9], vi=[0.02, 0.03, 0.05])
+        >>> found = post.draw(5000)
+        >>> found.theta.shape, bool(abs(found.b[:, 0].mean() - post.mu.mean) < 4 * post.mu.sd / 5000**0.5)
+        ((5000, 3), True)
         """
-        if self.inference_data is None:
-            raise ModelError('the exact engine draws no samples; use engine="nuts" for InferenceData')
-        return self.inference_data
+        if self.simulate is None:
+            cure = "the draws of a sampled posterior are in its inference_data"
+            raise ModelError(cure if self.inference_data is not None else "this posterior offers no draws")
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise ModelError(f"draw takes a positive number of draws, not {shown(n)}")
+        return self.simulate(int(n), np.random.default_rng(seed))
+
+    def to_inferencedata(self, n: int = 4000, seed: int = 1) -> Any:
+        """ArviZ InferenceData: what the sampler drew, or n independent draws from an exact posterior.
+
+        Raises
+        ------
+        ModelError
+            When there are no draws to give.
+        """
+        if self.inference_data is not None:
+            return self.inference_data
+        from catharsis.bayes.simulation import inference_data
+
+        return inference_data(self.draw(n, seed), self.priors, self.level, seed)
 
 
 def of_draws(draws: FloatArray, level: float) -> Marginal:

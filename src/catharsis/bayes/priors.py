@@ -1,76 +1,26 @@
 """Priors with names: what the report prints is what both engines compute with.
 
-A family is one row of a table: its parameters, its density, when they are sound, how its tails behave. Some priors on
-tau are made from the standard errors of the studies (DuMouchel, uniform shrinkage, Jeffreys, ...); `completed` hands
-them over, and from then on such a prior is like any other.
+A prior is a family (`prior_families`) with its parameters. Some priors on tau are made from the standard errors of the
+studies (DuMouchel, uniform shrinkage, Jeffreys, ...); `completed` hands them over, and from then on such a prior is
+like any other. An empirical prior (`turner`, `rhodes`) is a log-normal or a log-t one that remembers where it came
+from.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
-from scipy import special
 
+from catharsis.bayes.empirical_priors import EMPIRICAL, empirical
+from catharsis.bayes.prior_families import AWAY_FROM_ZERO, FAMILIES, LOCATION, SCALE
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.numerics import FloatArray
 
-LOG_2PI = math.log(2 * math.pi)
-STEP = 0.2  # of the trapezoid rule in log tau: its error is exp(-pi^2 / STEP), because the poles lie pi/2 off the axis
-FADED = 40.0  # e-folds beyond the smallest and largest standard error: e^-40 is 4e-18
-CHUNK = 4_000_000  # numbers that one batch of a density made from k standard errors may hold
-
-
-def _positive(*values: float) -> bool:
-    return all(value > 0 for value in values)
-
-
-def _last_positive(*values: float) -> bool:
-    return values[-1] > 0
-
-
-SPREAD = "the spread of a prior is positive"
-SHAPES = "shape, degrees of freedom and scale of a prior are positive"
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A family of priors.
-
-    Attributes
-    ----------
-    parameters : tuple of str
-        Their names, in the order of the text; () for none.
-    log_density : callable
-        Of x and the parameters; of x and the standard errors when `of_data`.
-    reach : callable
-        The 95% point.
-    sound : callable
-        Whether parameters make a distribution, and `why` not.
-    tail : callable
-        a when the density falls as tau^-a; inf when it falls faster than any power.
-    bounded : bool
-        Whether nothing that matters lies beyond 64 times the scale: light tails, and a bounded support.
-    origin : float
-        c when the density near 0 is like tau^c.
-    proper, of_data : bool
-        Whether it integrates to 1, and whether it is made from the studies' standard errors.
-    """
-
-    parameters: tuple[str, ...]
-    log_density: Callable[..., Any]
-    reach: Callable[..., float]
-    sound: Callable[..., bool] = _positive
-    why: str = SPREAD
-    tail: Callable[..., float] = lambda *_: math.inf
-    bounded: bool = False
-    origin: float = 0.0
-    proper: bool = True
-    of_data: bool = False
+SHIFTED = {"normal": 0, "t": 1, "cauchy": 0}  # where the mean stands among a location family's parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +30,39 @@ class Prior:
     Attributes
     ----------
     family : str
-        A location family (for coefficients): "normal", "flat".
+        A location family (for coefficients): "normal", "t", "cauchy", "flat".
         A scale family (for tau): "half-normal", "half-cauchy", "half-t", "half-logistic", "rayleigh", "exponential",
-        "lomax", "log-normal", "inverse-chi", "inverse-gamma", "uniform", "sqrt", "fixed"; made from the studies'
-        standard errors: "dumouchel", "shrinkage", "i2", "conventional", "jeffreys", "overall-jeffreys",
+        "lomax", "log-normal", "log-t", "inverse-chi", "inverse-gamma", "uniform", "sqrt", "fixed"; made from the
+        studies' standard errors: "dumouchel", "shrinkage", "i2", "conventional", "jeffreys", "overall-jeffreys",
         "berger-deely".
     parameters : tuple of float
-        As in its text: normal(mean, sd), half-normal(scale), half-cauchy(scale), half-t(df, scale),
-        half-logistic(scale), rayleigh(scale), exponential(mean), lomax(shape, scale), log-normal(mean, sd) of the
-        logarithm of tau, inverse-chi(df, scale), inverse-gamma(shape, scale), uniform(low, high), fixed(value).
-        "uniform" without numbers and "sqrt" (flat in the root of tau) are improper; so are "jeffreys",
-        "overall-jeffreys" and "berger-deely".
+        As in its text: normal(mean, sd), t(df, mean, scale), cauchy(mean, scale), half-normal(scale),
+        half-cauchy(scale), half-t(df, scale), half-logistic(scale), rayleigh(scale), exponential(mean),
+        lomax(shape, scale), log-normal(mean, sd) and log-t(df, mean, scale) of the logarithm of tau (not of tau^2),
+        inverse-chi(df, scale), inverse-gamma(shape, scale), uniform(low, high), fixed(value). "uniform" without
+        numbers and "sqrt" (flat in the root of tau) are improper; so are "jeffreys", "overall-jeffreys" and
+        "berger-deely".
     sei : tuple of float
         The studies' standard errors, once `completed`.
+    source : str
+        For an empirical prior the text that named it, such as "turner(pain, pharmacological vs placebo)"; it is what
+        the prior prints as.
 
     References
     ----------
     [@roever2020; @roever2021; @gelman2006]
+
+    Examples
+    --------
+    >>> prior = Prior("half-normal", (0.5,))
+    >>> round(prior.quantile(0.95), 3), round(float(prior.above(1.0)), 4)
+    (0.98, 0.0455)
     """
 
     family: str
     parameters: tuple[float, ...] = ()
     sei: tuple[float, ...] = field(default=(), repr=False)
+    source: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what is not a distribution."""
@@ -119,12 +80,24 @@ class Prior:
         object.__setattr__(self, "parameters", tuple(float(value) for value in self.parameters))
 
     def __str__(self) -> str:
+        return self.source or self.plain
+
+    @property
+    def plain(self) -> str:
+        """Family and numbers, also of an empirical prior."""
         text = ", ".join(f"{value:.12g}" for value in self.parameters)
         return f"{self.family}({text})" if text else self.family
 
     def completed(self, sei: FloatArray) -> Prior:
         """The prior with the standard errors that it is made from; itself when it needs none."""
         return replace(self, sei=tuple(sei.tolist())) if FAMILIES[self.family].of_data else self
+
+    def _arguments(self) -> tuple[object, ...]:
+        if not FAMILIES[self.family].of_data:
+            return self.parameters
+        if not self.sei:
+            raise ModelError(f"the prior {self} is made from the standard errors of the studies: fit it to data")
+        return (np.array(self.sei),)
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """Log density at x, -inf outside the support; 0 for a flat and a fixed one, which have none.
@@ -137,24 +110,71 @@ class Prior:
             For a prior that waits for the studies' standard errors.
         """
         x = np.asarray(x, dtype=float)
-        family = FAMILIES[self.family]
-        arguments = self.parameters
-        if family.of_data:
-            if not self.sei:
-                raise ModelError(f"the prior {self} is made from the standard errors of the studies: fit it to data")
-            arguments = (np.array(self.sei),)  # type: ignore[assignment]
+        family, arguments = FAMILIES[self.family], self._arguments()
         positive = self.family in SCALE
         with np.errstate(divide="ignore", over="ignore"):  # log 0 at the edge of a support is -inf, as it should be
             inside = np.asarray(family.log_density(np.where(x < 0, 0.0, x) if positive else x, *arguments), dtype=float)
         return np.where(x < 0, -np.inf, inside) if positive else inside
 
+    def below(self, x: FloatArray | float) -> FloatArray:
+        """P(parameter < x).
+
+        Raises
+        ------
+        ModelError
+            For an improper prior, or one that waits for the studies' standard errors.
+        """
+        return self._mass(x, above=False)
+
+    def above(self, x: FloatArray | float) -> FloatArray:
+        """P(parameter > x), a tail of its own."""
+        return self._mass(x, above=True)
+
+    def _mass(self, x: FloatArray | float, above: bool) -> FloatArray:
+        family = FAMILIES[self.family]
+        tail = family.above if above else family.below
+        if tail is None or not self.proper:
+            raise ModelError(self._endless("probabilities"))
+        x = np.asarray(x, dtype=float)
+        with np.errstate(divide="ignore", over="ignore"):  # log 0 and 1/0 lead to the right end of the tail
+            if self.family in LOCATION:
+                return np.asarray(tail(x, *self._arguments()), dtype=float)
+            return np.where(x < 0, float(above), tail(np.maximum(x, 0.0), *self._arguments()))
+
+    def _endless(self, what: str) -> str:
+        instead = "normal(0, 10)" if self.family in LOCATION else "half-cauchy(1)"
+        return f"the prior {self} is improper, so it has no {what}; a wide proper one such as {instead} has"
+
+    def quantiles(self, probability: FloatArray) -> FloatArray:
+        """The values that the parameter stays below with these probabilities, 0 to 1."""
+        family, p = FAMILIES[self.family], np.asarray(probability, dtype=float)
+        if family.quantile is None or not self.proper:
+            raise ModelError(self._endless("quantiles"))
+        if not ((p >= 0) & (p <= 1)).all():
+            raise ModelError("a quantile's probability lies between 0 and 1")
+        with np.errstate(divide="ignore", over="ignore"):  # 0 and 1 are the ends of the support
+            return np.asarray(family.quantile(p, *self._arguments()), dtype=float)
+
+    def quantile(self, probability: float) -> float:
+        """The value that the parameter stays below with this probability."""
+        return float(self.quantiles(np.asarray(probability)))
+
+    def draw(self, rng: np.random.Generator, n: int) -> FloatArray:
+        """(n,) draws, by the quantiles of uniform numbers strictly between 0 and 1."""
+        fine = 2.0**-53
+        return self.quantiles(np.clip(rng.random(n), fine, 1 - fine))
+
     @property
     def reach(self) -> float:
-        """A typical size, for the words of the report: the prior's own 95% point; inf for an improper prior."""
-        family = FAMILIES[self.family]
-        if family.of_data:
-            return float(family.reach(np.array(self.sei))) if self.sei and family.proper else math.inf
-        return float(family.reach(*self.parameters)) if self.proper else math.inf
+        """A typical size, for the words of the report: the prior's own 95% point; inf for an improper prior.
+
+        For a location family it is the distance from 0 to the far end of the central 95% interval.
+        """
+        if not self.proper or (FAMILIES[self.family].of_data and not self.sei):
+            return math.inf
+        if self.family in LOCATION:
+            return abs(self.centre) + self.quantile(0.975) - self.centre
+        return self.quantile(0.95)
 
     @property
     def proper(self) -> bool:
@@ -173,211 +193,39 @@ class Prior:
 
     @property
     def origin(self) -> float:
-        """The power c by which its density starts, tau^c."""
+        """The power c by which its density starts, tau^c; -1 stands for 1 / (tau |log tau|^(1 + df))."""
         return FAMILIES[self.family].origin
 
     @property
+    def centre(self) -> float:
+        """The mean (median) of a location family; 0 for a flat one."""
+        return self.parameters[SHIFTED[self.family]] if self.family in SHIFTED else 0.0
+
+    @property
     def scale(self) -> float:
-        """The size at which a scale family's density bends; nan when only the data know one."""
+        """The size at which a family's density bends; nan when only the data know one."""
         if FAMILIES[self.family].of_data or not self.parameters:
             return math.nan
-        return math.exp(self.parameters[0]) if self.family == "log-normal" else self.parameters[-1]
+        if self.family == "log-normal":
+            return math.exp(self.parameters[0])
+        return math.exp(self.parameters[1]) if self.family == "log-t" else self.parameters[-1]
 
+    @property
+    def df(self) -> float:
+        """Degrees of freedom of a location family: of a t as written, 1 of a Cauchy, inf of a normal or flat one."""
+        return {"t": self.parameters[0] if self.parameters else math.inf, "cauchy": 1.0}.get(self.family, math.inf)
 
-# -- densities: x, then the parameters --------------------------------------------------------------
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Effect measures that an empirical prior was estimated for; () fits any."""
+        return EMPIRICAL[self.source.partition("(")[0]].measures if self.source else ()
 
-
-def _normal(x: FloatArray, mean: float, sd: float) -> FloatArray:
-    return -0.5 * ((x - mean) / sd) ** 2 - math.log(sd) - 0.5 * LOG_2PI
-
-
-def _half_normal(x: FloatArray, scale: float) -> FloatArray:
-    return math.log(2 / scale) - 0.5 * (x / scale) ** 2 - 0.5 * LOG_2PI
-
-
-def _half_t(x: FloatArray, df: float, scale: float) -> FloatArray:
-    constant = special.gammaln((df + 1) / 2) - special.gammaln(df / 2) - 0.5 * math.log(df * math.pi)
-    return math.log(2 / scale) + float(constant) - (df + 1) / 2 * np.log1p((x / scale) ** 2 / df)
-
-
-def _half_logistic(x: FloatArray, scale: float) -> FloatArray:
-    return np.asarray(math.log(2 / scale) - x / scale - 2 * np.log1p(np.exp(-x / scale)))
-
-
-def _rayleigh(x: FloatArray, scale: float) -> FloatArray:
-    return np.asarray(np.log(x / scale) - math.log(scale) - 0.5 * (x / scale) ** 2)
-
-
-def _lomax(x: FloatArray, shape: float, scale: float) -> FloatArray:
-    return np.asarray(math.log(shape / scale) - (shape + 1) * np.log1p(x / scale))
-
-
-def _log_normal(x: FloatArray, mean: float, sd: float) -> FloatArray:
-    at = np.where(x > 0, x, 1.0)
-    return np.where(x > 0, _normal(np.log(at), mean, sd) - np.log(at), -np.inf)
-
-
-def _inverse_chi(x: FloatArray, df: float, scale: float) -> FloatArray:
-    """Of scale over a chi variable with df degrees of freedom."""
-    at = np.where(x > 0, x, 1.0) / scale
-    constant = (1 - df / 2) * math.log(2) - math.log(scale) - float(special.gammaln(df / 2))
-    return np.where(x > 0, constant - (df + 1) * np.log(at) - 0.5 / at**2, -np.inf)
-
-
-def _inverse_gamma(x: FloatArray, shape: float, scale: float) -> FloatArray:
-    at = np.where(x > 0, x, 1.0) / scale
-    constant = -math.log(scale) - float(special.gammaln(shape))
-    return np.where(x > 0, constant - (shape + 1) * np.log(at) - 1 / at, -np.inf)
-
-
-def _uniform(x: FloatArray, low: float = 0.0, high: float = math.inf) -> FloatArray:
-    height = 0.0 if math.isinf(high) else -math.log(high - low)
-    return np.where((x >= low) & (x <= high), height, -np.inf)
-
-
-# -- densities made from the standard errors (Roever 2020, section 2.3 and the help of bayesmeta) ----
-
-
-def harmonic_mean(sei: FloatArray) -> float:
-    """Root of the harmonic mean of the sampling variances, by which DuMouchel and shrinkage priors are scaled."""
-    return float(np.mean(sei**-2.0) ** -0.5)
-
-
-def typical_error(sei: FloatArray) -> float:
-    """Root of the typical sampling variance s^2 in I^2 = tau^2 / (tau^2 + s^2) [@higgins2002]; nan for one study."""
-    if len(sei) < 2:
-        return math.nan
-    wi = (sei.min() / sei) ** 2
-    # (sum w)^2 - sum w^2, without cancellation when one study outweighs the rest
-    return float(sei.min() * math.sqrt((len(wi) - 1) * wi.sum() / (wi * (wi.sum() - wi)).sum()))
-
-
-def _dumouchel(x: FloatArray, sei: FloatArray) -> FloatArray:
-    s0 = harmonic_mean(sei)
-    return np.asarray(-math.log(s0) - 2 * np.log1p(x / s0))
-
-
-def _uniform_ratio(x: FloatArray, s: float) -> FloatArray:
-    """Log density of tau when s^2 / (s^2 + tau^2) is uniform."""
-    if math.isnan(s):
-        raise ModelError("a prior that is uniform on I^2 needs at least 2 studies")
-    return np.asarray(np.log(2 * x / s) - math.log(s) - 2 * np.log1p((x / s) ** 2))
-
-
-def _each(x: FloatArray, sei: FloatArray, term: Callable[[FloatArray, FloatArray], FloatArray]) -> FloatArray:
-    """Sum of term(x, s) over the standard errors s, a batch of x at a time."""
-    flat, size = x.ravel(), max(1, CHUNK // len(sei))
-    parts = [term(flat[i : i + size, None], sei).sum(axis=1) for i in range(0, len(flat), size)]
-    return np.concatenate(parts).reshape(x.shape) if parts else x
-
-
-def _jeffreys(x: FloatArray, sei: FloatArray) -> FloatArray:
-    """Half the log of the Fisher information on tau, mu known: sum (tau / (s^2 + tau^2))^2."""
-    unit = sei.min()
-    return np.asarray(0.5 * np.log(_each(x / unit, sei / unit, lambda t, s: (t / (s**2 + t**2)) ** 2)))
-
-
-def _overall_jeffreys(x: FloatArray, sei: FloatArray) -> FloatArray:
-    """Half the log determinant of the information on mu and tau together."""
-    unit = sei.min()
-    information = _each(x / unit, sei / unit, lambda t, s: 1 / (s**2 + t**2))
-    return np.asarray(_jeffreys(x, sei) + 0.5 * np.log(information))
-
-
-def _berger_deely(x: FloatArray, sei: FloatArray) -> FloatArray:
-    """Geometric mean over studies of tau / (s^2 + tau^2)."""
-    unit = sei.min()
-    mean = _each(x / unit, sei / unit, lambda t, s: np.log(s**2 + t**2)) / len(sei)
-    return np.asarray(np.log(x / unit) - mean)
-
-
-def _conventional(x: FloatArray, sei: FloatArray) -> FloatArray:
-    """Geometric mean over studies of tau / (s^2 + tau^2)^(3/2), made to integrate to 1."""
-
-    def shape(t: FloatArray) -> FloatArray:
-        return np.asarray(np.log(t) - 1.5 * _each(t, sei / unit, lambda t, s: np.log(s**2 + t**2)) / len(sei))
-
-    unit = float(sei.min())
-    u = np.arange(
-        -FADED, math.log(float(sei.max()) / unit) + FADED, STEP
-    )  # log tau; tau times density vanishes at both
-    height = shape(np.exp(u)) + u
-    return np.asarray(shape(x / unit) - float(special.logsumexp(height)) - math.log(STEP) - math.log(unit))
-
-
-def _conventional_reach(sei: FloatArray) -> float:
-    unit = float(sei.min())
-    u = np.arange(-FADED, math.log(float(sei.max()) / unit) + FADED, STEP)
-    mass = np.cumsum(np.exp(_conventional(unit * np.exp(u), sei) + u) * STEP * unit)
-    return unit * math.exp(float(np.interp(0.95, mass, u + STEP / 2)))
-
-
-def _never(*_: Any) -> float:
-    return math.inf
-
-
-FAMILIES: dict[str, Family] = {
-    "normal": Family(("mean", "sd"), _normal, lambda mean, sd: abs(mean) + 1.959963984540054 * sd, _last_positive),
-    "flat": Family((), lambda x: np.zeros_like(x), _never, proper=False),
-    "half-normal": Family(("scale",), _half_normal, lambda scale: 1.959963984540054 * scale, bounded=True),
-    "half-cauchy": Family(
-        ("scale",),
-        lambda x, scale: math.log(2 / (math.pi * scale)) - np.log1p((x / scale) ** 2),
-        lambda scale: scale * math.tan(math.pi * 0.95 / 2),
-        tail=lambda scale: 2.0,
-    ),
-    "half-t": Family(
-        ("df", "scale"), _half_t, lambda df, scale: scale * float(special.stdtrit(df, 0.975)),
-        why=SHAPES, tail=lambda df, scale: df + 1,
-    ),
-    "half-logistic": Family(("scale",), _half_logistic, lambda scale: scale * math.log(39), bounded=True),
-    "rayleigh": Family(
-        ("scale",), _rayleigh, lambda scale: scale * math.sqrt(2 * math.log(20)), bounded=True, origin=1.0
-    ),
-    "exponential": Family(
-        ("mean",), lambda x, mean: -x / mean - math.log(mean), lambda mean: mean * math.log(20), bounded=True
-    ),
-    "lomax": Family(
-        ("shape", "scale"), _lomax, lambda shape, scale: scale * math.expm1(math.log(20) / shape),
-        why=SHAPES, tail=lambda shape, scale: shape + 1,
-    ),
-    "log-normal": Family(
-        ("mean", "sd"), _log_normal, lambda mean, sd: math.exp(mean + 1.6448536269514722 * sd), _last_positive
-    ),
-    "inverse-chi": Family(
-        ("df", "scale"), _inverse_chi, lambda df, scale: scale / math.sqrt(2 * special.gammaincinv(df / 2, 0.05)),
-        why=SHAPES, tail=lambda df, scale: df + 1,
-    ),
-    "inverse-gamma": Family(
-        ("shape", "scale"), _inverse_gamma, lambda shape, scale: scale / float(special.gammaincinv(shape, 0.05)),
-        why=SHAPES, tail=lambda shape, scale: shape + 1,
-    ),
-    "uniform": Family(
-        ("low", "high"), _uniform, lambda low, high: low + 0.95 * (high - low), lambda low, high: 0 <= low < high,
-        "a standard deviation lies between 0 or more and a larger number", bounded=True,
-    ),
-    "sqrt": Family((), lambda x: -0.5 * np.log(x), _never, tail=lambda: 0.5, origin=-0.5, proper=False),
-    "fixed": Family(
-        ("value",), lambda x, value: np.zeros_like(x), lambda value: value, lambda value: value >= 0,
-        "a standard deviation is not negative", bounded=True,
-    ),
-    "dumouchel": Family((), _dumouchel, lambda sei: 19 * harmonic_mean(sei), tail=lambda: 2.0, of_data=True),
-    "shrinkage": Family(
-        (), lambda x, sei: _uniform_ratio(x, harmonic_mean(sei)), lambda sei: harmonic_mean(sei) * math.sqrt(19),
-        tail=lambda: 3.0, origin=1.0, of_data=True,
-    ),
-    "i2": Family(
-        (), lambda x, sei: _uniform_ratio(x, typical_error(sei)), lambda sei: typical_error(sei) * math.sqrt(19),
-        tail=lambda: 3.0, origin=1.0, of_data=True,
-    ),
-    "conventional": Family((), _conventional, _conventional_reach, tail=lambda: 2.0, origin=1.0, of_data=True),
-    "jeffreys": Family((), _jeffreys, _never, tail=lambda: 1.0, origin=1.0, proper=False, of_data=True),
-    "overall-jeffreys": Family((), _overall_jeffreys, _never, tail=lambda: 2.0, origin=1.0, proper=False, of_data=True),
-    "berger-deely": Family((), _berger_deely, _never, tail=lambda: 1.0, origin=1.0, proper=False, of_data=True),
-}  # fmt: skip
-LOCATION = ("normal", "flat")
-SCALE = tuple(name for name in FAMILIES if name not in LOCATION)
-AWAY_FROM_ZERO = ("inverse-gamma", "inverse-chi")
+    def at_zero(self) -> Prior:
+        """The same location family and spread, centred at 0."""
+        if self.family not in SHIFTED:
+            return self
+        i = SHIFTED[self.family]
+        return replace(self, parameters=(*self.parameters[:i], 0.0, *self.parameters[i + 1 :]))
 
 
 def parse_prior(text: str, allowed: Sequence[str] = (*LOCATION, *SCALE)) -> Prior:
@@ -392,16 +240,25 @@ def parse_prior(text: str, allowed: Sequence[str] = (*LOCATION, *SCALE)) -> Prio
     --------
     >>> parse_prior("half-normal(0.5)")
     Prior(family='half-normal', parameters=(0.5,))
+    >>> parse_prior("turner(pain, pharmacological vs placebo)").plain
+    'log-normal(-0.915, 0.76)'
     """
     found = re.fullmatch(r"\s*([a-z][a-z0-9-]*)\s*(?:\(([^()]*)\))?\s*", str(text))
     family = found[1] if found else str(text)
-    if found is None or family not in allowed:
-        raise ModelError(f'"{text}" is not a prior that fits here: {did_you_mean(family, list(allowed))}')
+    known = [*allowed, *(EMPIRICAL if "log-normal" in allowed else ())]
+    if found is None or family not in known:
+        raise ModelError(f'"{text}" is not a prior that fits here: {did_you_mean(family, known)}')
+    if family in EMPIRICAL:
+        law, parameters, source = empirical(family, found[2] or "")
+        return Prior(law, parameters, source=source)
     try:
         values = tuple(float(part) for part in (found[2] or "").split(",") if part.strip())
     except ValueError:
         raise ModelError(f'"{text}": the parameters of a prior are numbers') from None
     return Prior(family, values)
+
+
+PLACES = ("mu", "b", "tau", "terms", "taus")
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,70 +268,179 @@ class Priors:
     Attributes
     ----------
     mu : Prior
-        On the intercept: normal or flat.
+        On the intercept, the average effect at the reference setting: normal, t, cauchy or flat.
     b : Prior
-        On every other coefficient: normal or flat.
+        On every other coefficient. A model without an intercept (0 + ...) has no mu: all its terms take b.
     tau : Prior
-        On the between-study standard deviation.
+        On every standard deviation between studies (or effects).
+    terms : mapping of str to Prior
+        Coefficients with a prior of their own, by their name in the model; not the intercept, whose prior is mu.
+    taus : mapping of str to Prior
+        Variance components with a prior of their own, by the name of their factor.
 
     Examples
     --------
-    >>> priors = Priors.parse({"mu": "normal(0, 2)", "tau": "half-t(4, 0.5)"})
-    >>> priors.tau.proper, priors.tau.tail
-    (True, 5.0)
+    >>> priors = Priors.parse({"mu": "normal(0, 2)", "tau": "half-t(4, 0.5)", "terms": {"dose": "cauchy(0, 0.1)"}})
+    >>> priors.tau.proper, priors.tau.tail, str(priors.of("dose")), str(priors.of("year"))
+    (True, 5.0, 'cauchy(0, 0.1)', 'normal(0, 2)')
     """
 
     mu: Prior = field(default_factory=lambda: Prior("normal", (0.0, 1.0)))
     b: Prior = field(default_factory=lambda: Prior("normal", (0.0, 1.0)))
     tau: Prior = field(default_factory=lambda: Prior("half-normal", (0.5,)))
+    terms: Mapping[str, Prior] = field(default_factory=dict, hash=False)
+    taus: Mapping[str, Prior] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse a prior in the wrong place, such as a normal one on tau."""
+        for name, allowed in (("terms", LOCATION), ("taus", SCALE)):
+            own = getattr(self, name)
+            if not isinstance(own, Mapping):
+                raise ModelError(f"{name} is a mapping of names to priors, {NESTED[name]}")
+            for key, prior in own.items():
+                _fits(f"{name}[{key}]", prior, allowed)
+            object.__setattr__(self, name, dict(own))
         for name, allowed in (("mu", LOCATION), ("b", LOCATION), ("tau", SCALE)):
-            prior: Prior = getattr(self, name)
-            if prior.family not in allowed:
-                raise ModelError(f"{prior} is not a prior for {name}: use one of {', '.join(allowed)}")
+            _fits(name, getattr(self, name), allowed)
+        if "intercept" in self.terms:
+            raise ModelError("the prior on the intercept is mu: give it there, not under terms")
 
     @classmethod
-    def parse(cls, texts: Mapping[str, str]) -> Priors:
-        """From texts such as {"mu": "normal(0, 1)", "tau": "half-normal(0.5)"}; b defaults to mu's spread at 0.
+    def parse(cls, texts: Mapping[str, str | Mapping[str, str]]) -> Priors:
+        """From texts as in analysis.yaml; b defaults to mu's family and spread at 0.
+
+        Parameters
+        ----------
+        texts : mapping
+            "mu", "b" and "tau" to a text such as "normal(0, 1)"; "terms" and "taus" to a mapping of names to texts,
+            {"dose": "normal(0, 0.2)"} and {"study": "half-normal(0.3)"}.
 
         Raises
         ------
         ModelError
-            For a text that is not a prior, or a key other than mu, b and tau.
+            For a text that is not a prior, or another key.
         """
         for name in texts:
-            if name not in ("mu", "b", "tau"):
-                raise ModelError(f'there is no prior on "{name}": {did_you_mean(name, ["mu", "b", "tau"])}')
-        mu = parse_prior(texts.get("mu", "normal(0, 1)"), LOCATION)
-        default_b = "flat" if mu.family == "flat" else f"normal(0, {mu.parameters[1]})"
-        return cls(
-            mu,
-            parse_prior(texts.get("b", default_b), LOCATION),
-            parse_prior(texts.get("tau", "half-normal(0.5)"), SCALE),
-        )
+            if name not in PLACES:
+                inner = re.fullmatch(r"(b|terms?|taus?)\s*\[(.*)\]", str(name))
+                place = "taus" if inner and inner[1].startswith("tau") else "terms"
+                cure = f"write {NESTED[place]}" if inner else did_you_mean(name, list(PLACES))
+                raise ModelError(f'there is no prior on "{name}": {cure}')
+
+        def one(name: str, default: str, allowed: Sequence[str]) -> Prior:
+            text = texts.get(name, default)
+            if not isinstance(text, str):
+                raise ModelError(f'the prior on {name} is one text such as "{default}", not a block')
+            return parse_prior(text, allowed)
+
+        def several(name: str, allowed: Sequence[str]) -> dict[str, Prior]:
+            block = texts.get(name, {})
+            if not isinstance(block, Mapping):
+                raise ModelError(f"{name} is a mapping of names to priors, {NESTED[name]}")
+            return {str(key): parse_prior(text, allowed) for key, text in block.items()}
+
+        mu = one("mu", "normal(0, 1)", LOCATION)
+        b = one("b", "flat", LOCATION) if "b" in texts else mu.at_zero()
+        tau = one("tau", "half-normal(0.5)", SCALE)
+        return cls(mu, b, tau, several("terms", LOCATION), several("taus", SCALE))
+
+    def __str__(self) -> str:
+        named = {"mu": self.mu, "b": self.b, "tau": self.tau}
+        named |= {f"terms[{key}]": prior for key, prior in self.terms.items()}
+        named |= {f"taus[{key}]": prior for key, prior in self.taus.items()}
+        return ", ".join(f"{name} {prior}" for name, prior in named.items())
 
     def completed(self, sei: FloatArray) -> Priors:
-        """With the studies' standard errors where the prior on tau is made from them."""
-        return replace(self, tau=self.tau.completed(sei))
+        """With the studies' standard errors where a prior on a standard deviation is made from them."""
+        taus = {name: prior.completed(sei) for name, prior in self.taus.items()}
+        return replace(self, tau=self.tau.completed(sei), taus=taus)
 
     def of(self, term: str) -> Prior:
         """The prior of a coefficient."""
-        return self.mu if term == "intercept" else self.b
+        return self.mu if term == "intercept" else self.terms.get(term, self.b)
+
+    def tau_of(self, factor: str) -> Prior:
+        """The prior of a variance component's standard deviation."""
+        return self.taus.get(factor, self.tau)
 
     def location(self, terms: Sequence[str]) -> tuple[FloatArray, FloatArray]:
-        """Prior means and precisions of the coefficients, (p,) each; precision 0 is flat."""
+        """Prior centres and precisions of the coefficients, (p,) each; precision 0 is flat.
+
+        A t or Cauchy prior counts with the precision of its scale, scale^-2: what it has given its mixing variable
+        is 1 (`heavy`).
+        """
         chosen = [self.of(term) for term in terms]
-        mean = np.array([prior.parameters[0] if prior.parameters else 0.0 for prior in chosen])
-        return mean, np.array([prior.parameters[1] ** -2 if prior.parameters else 0.0 for prior in chosen])
+        mean = np.array([prior.centre for prior in chosen])
+        return mean, np.array([prior.scale**-2 if prior.parameters else 0.0 for prior in chosen])
+
+    def heavy(self, terms: Sequence[str]) -> tuple[tuple[int, float], ...]:
+        """Which coefficients have a t prior: (index, df) each, df 1 for a Cauchy.
+
+        Such a prior is normal(centre, scale sqrt(m)) with m inverse-gamma(df/2, df/2).
+        """
+        found = [(i, self.of(term).df) for i, term in enumerate(terms)]
+        return tuple((i, df) for i, df in found if math.isfinite(df))
+
+    def check(
+        self,
+        terms: Sequence[str] | None = None,
+        factors: Sequence[str] | None = None,
+        measure: str | None = None,
+    ) -> None:
+        """Refuse priors that do not belong to this model.
+
+        Parameters
+        ----------
+        terms, factors : sequences of str, optional
+            The model's coefficients and variance components: a prior for another one is a slip of the pen.
+        measure : str, optional
+            The effect measure: an empirical prior belongs to the scale that it was estimated on.
+
+        Raises
+        ------
+        ModelError
+            When one does not fit.
+
+        Examples
+        --------
+        >>> Priors(taus={"study": Prior("half-normal", (0.3,))}).check(factors=["studio"])
+        Traceback (most recent call last):
+        ...
+        catharsis.errors.ModelError: taus has a prior for "study", which this model lacks: did you mean "studio"?
+        """
+        for name, own, known in (("terms", self.terms, terms), ("taus", self.taus, factors)):
+            strange = [key for key in own if known is not None and key not in known]
+            if strange:
+                cure = did_you_mean(strange[0], list(known or ()))
+                raise ModelError(f'{name} has a prior for "{strange[0]}", which this model lacks: {cure}')
+        for prior in (self.tau, *self.taus.values()):
+            if measure is not None and prior.measures and measure not in prior.measures:
+                raise ModelError(
+                    f"{prior} was estimated from {EMPIRICAL[prior.source.partition('(')[0]].scale}, and these effects "
+                    f"are {measure}: its tau means something else; use {', '.join(prior.measures)}, or a prior such as "
+                    "half-normal(0.5)"
+                )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What every reader must be told about the priors."""
-        if self.tau.family in AWAY_FROM_ZERO:
-            return (
-                f"{self.tau} on tau has no mass near 0 and decides the answer when studies are few: compare it with a "
-                "half-normal or half-Cauchy prior",
-            )
-        return ()
+        named = [("tau", self.tau), *((f"tau of {factor}", prior) for factor, prior in self.taus.items())]
+        return tuple(
+            f"{prior} on {name} has no mass near 0 and decides the answer when studies are few: compare it with a "
+            "half-normal or half-Cauchy prior"
+            for name, prior in named
+            if prior.family in AWAY_FROM_ZERO
+        )
+
+
+NESTED = {
+    "terms": 'for example terms: {dose: "normal(0, 0.2)"}',
+    "taus": 'for example taus: {study: "half-normal(0.3)"}',
+}
+
+
+def _fits(name: str, prior: object, allowed: Sequence[str]) -> None:
+    if not isinstance(prior, Prior):
+        raise ModelError(f"{name} takes a Prior; read a text with Priors.parse or parse_prior")
+    if prior.family not in allowed:
+        raise ModelError(f"{prior} is not a prior for {name}: use one of {', '.join(allowed)}")

@@ -11,11 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.polynomial import legendre
-from numpy.typing import NDArray
 
 from catharsis.errors import ModelError
 from catharsis.numerics import FloatArray, IntArray, root
@@ -92,7 +91,7 @@ class Boxes:
         return Axis(unique[:, 0], unique[:, 1], merged)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Axis:
     """A marginal: panels, which may overlap, with the masses at their nodes.
 
@@ -108,48 +107,61 @@ class Axis:
     right: FloatArray
     mass: FloatArray
 
+    @cached_property
+    def _whole(self) -> FloatArray:
+        return np.asarray(self.mass.sum(axis=1))
+
+    @cached_property
+    def _series(self) -> FloatArray:
+        """(n, q) Legendre series of each panel's density on [-1, 1]."""
+        _, w, to_series = rule(self.mass.shape[1])
+        return np.asarray((self.mass / w @ to_series.T).T)
+
+    @cached_property
+    def _integrals(self) -> FloatArray:
+        """(n + 1, q) series of the mass below a point of each panel."""
+        return np.asarray(legendre.legint(self._series, lbnd=-1, axis=0))
+
+    @cached_property
+    def _edges(self) -> tuple[FloatArray, FloatArray]:
+        """Ends of panels, and what lies below them."""
+        edges = np.unique(np.concatenate([self.left, self.right]))
+        return edges, np.array([self.below(float(edge)) for edge in edges])
+
     def below(self, x: float) -> float:
         """P(coordinate < x)."""
         return float(np.sum(self._parts(x)))
 
     def above(self, x: float) -> float:
         """P(coordinate > x), summed from above."""
-        return max(float(np.sum(self.mass.sum(axis=1) - self._parts(x))), 0.0)
+        return max(float(np.sum(self._whole - self._parts(x))), 0.0)
 
     def _parts(self, x: float) -> FloatArray:
         """Mass of each panel below x."""
-        whole = self.mass.sum(axis=1)
         z = np.clip(2 * (x - self.left) / (self.right - self.left) - 1, -1.0, 1.0)
-        found = np.where(z >= 1, whole, 0.0)
-        cut = (z > -1) & (z < 1)
-        if cut.any():
-            found[cut] = [legendre.legval(at, series) for at, series in zip(z[cut], self._integrals(cut), strict=True)]
-            found[cut] = np.clip(found[cut], 0.0, whole[cut])
+        found = np.where(z >= 1, self._whole, 0.0)
+        cut = np.flatnonzero((z > -1) & (z < 1))
+        if len(cut):
+            inside = legendre.legval(z[cut], self._integrals[:, cut], tensor=False)
+            found[cut] = np.clip(inside, 0.0, self._whole[cut])
         return found
-
-    def _integrals(self, cut: NDArray[np.bool_]) -> list[FloatArray]:
-        """Legendre series, over [-1, 1], of the mass below a point of each panel."""
-        n = self.mass.shape[1]
-        _, w, to_series = rule(n)
-        return [np.asarray(legendre.legint(to_series @ (mass / w), lbnd=-1)) for mass in self.mass[cut]]
 
     def density(self, x: FloatArray) -> FloatArray:
         """Density at x (...), from the polynomials."""
-        x = np.asarray(x, dtype=float)
-        n = self.mass.shape[1]
-        _, w, to_series = rule(n)
-        found = np.zeros(x.shape)
-        for left, right, mass in zip(self.left, self.right, self.mass, strict=True):
-            inside = (x >= left) & (x < right)
-            if inside.any():
-                z = 2 * (x[inside] - left) / (right - left) - 1
-                found[inside] += legendre.legval(z, to_series @ (mass / w)) * 2 / (right - left)
-        return np.maximum(found, 0.0)
+        flat = np.ravel(np.asarray(x, dtype=float))
+        found = np.zeros(len(flat))
+        size = max(1, 1_000_000 // len(self.left))
+        for i in range(0, len(flat), size):
+            at = flat[i : i + size]
+            where, panel = np.nonzero((at[:, None] >= self.left) & (at[:, None] < self.right))
+            left, right = self.left[panel], self.right[panel]
+            height = legendre.legval(2 * (at[where] - left) / (right - left) - 1, self._series[:, panel], tensor=False)
+            found[i : i + size] = np.bincount(where, height * 2 / (right - left), len(at))
+        return np.asarray(np.maximum(found, 0.0).reshape(np.shape(x)))
 
     def quantile(self, probability: float) -> float:
         """The value that the coordinate stays below with this probability."""
-        edges = np.unique(np.concatenate([self.left, self.right]))
-        below = np.array([self.below(edge) for edge in edges])
+        edges, below = self._edges
         i = int(np.clip(np.searchsorted(below, probability), 1, len(edges) - 1))
         low, high = float(edges[i - 1]), float(edges[i])
         if not below[i - 1] < probability < below[i]:

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.polynomial import legendre
 
-from catharsis.bayes.marginals import Law, shortest_interval, summit
+from catharsis.bayes.marginals import Law, PointMass, shortest_interval, summit
 from catharsis.bayes.posterior import Marginal
 from catharsis.bayes.quadrature import Axis, Boxes, rule
 from catharsis.numerics import FloatArray, IntArray, root
@@ -120,6 +120,8 @@ class AxisLaw:
 
 def marginal_of(law: Law, weight: FloatArray, mean: FloatArray, variance: FloatArray, level: float) -> Marginal:
     """A marginal: moments from components (g,) with these weights, means and variances, the rest from the law."""
+    if isinstance(law, PointMass):
+        return Marginal(law.value, 0.0, law.value, law.value, law.value, float(law.value > 0), law=law)
     centre = float(weight @ mean)
     sd = math.sqrt(float(weight @ (variance + (mean - centre) ** 2)))
     low, median, high = (law.quantile(q) for q in ((1 - level) / 2, 0.5, (1 + level) / 2))

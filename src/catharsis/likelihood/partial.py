@@ -27,15 +27,34 @@ if TYPE_CHECKING:
 DESIGNS = ("one-sample", "two-sample", "correlation", "proportion", "normal")
 KINDS = ("bounds", "direction")
 VERDICTS = ("sig", "ns")
-NODES = 56  # of each panel of the rule in log s
-WIDTH = 5.0  # of a panel at most: 7 degrees of freedom and more need only one
-FAR = 1e-25  # probability of s left out on either side
+NODES = 24  # of each panel of a rule in log s
+FAR = 1e-22  # probability of s left out on either side
+WIDTH = 3.0  # of a panel at most, in log s
+SPREADS = 7.0  # of a panel at most, in standard deviations of log s
+TURN = 12.0  # standard errors that a critical value times s may move by within a panel
+PEAKED = 30.0  # degrees of freedom from which a short Gauss rule does for common probabilities
+COMMON, RARE = 1e-3, 1e-12  # probabilities from which on a Gauss rule, and a rule made for s alone, have ten digits
+HALVINGS = 24, 14  # of the bracket of the highest point, and of where the integrand has faded
+RARE_NODES = 40  # on either side of the highest point
+NEAR = 1e-17  # weight of a node that does not count
+FADED = 42.0  # log units below the highest point at which an integrand is nothing
 CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
 
 
 @lru_cache(maxsize=512)
-def chi_rule(df: float) -> tuple[FloatArray, FloatArray]:
+def chi_rule(df: float, critical: float = 0.0) -> tuple[FloatArray, FloatArray]:
     """Nodes s and log weights of the root of chi-square over its degrees of freedom; s = 1 when they are infinite.
+
+    Parameters
+    ----------
+    df : float
+        Degrees of freedom.
+    critical : float
+        Largest |critical value|, which says how sharp an edge in s the rule must resolve.
+
+    Returns
+    -------
+    (q,) arrays
 
     Examples
     --------
@@ -48,15 +67,50 @@ def chi_rule(df: float) -> tuple[FloatArray, FloatArray]:
     low, high = special.gammaincinv(df / 2, FAR), special.gammainccinv(df / 2, FAR)
     if low <= 0:  # few degrees of freedom: P(chi2 < x) is near (x / 2)^(df / 2) / Gamma(df / 2 + 1)
         low = math.exp((math.log(FAR) + special.gammaln(df / 2 + 1)) * 2 / df)
-    ends = 0.5 * np.log(2 * np.array([low, high]) / df)
-    edges = np.linspace(ends[0], ends[1], 1 + math.ceil(float(ends[1] - ends[0]) / WIDTH))
+    first, last = 0.5 * np.log(2 * np.array([low, high]) / df)
+    widest = min(WIDTH, SPREADS / math.sqrt(2 * df))
+    edges = [float(last)]
+    while edges[-1] > first:  # panels get narrower where the edge is sharp in log s
+        edges.append(max(edges[-1] - min(widest, TURN / max(critical * math.exp(edges[-1]), 1.0)), float(first)))
     z, weight = np.polynomial.legendre.leggauss(NODES)
-    half = np.diff(edges)[:, None] / 2
-    u = ((edges[:-1] + edges[1:])[:, None] / 2 + half * z).ravel()
-    # density of u = log s: 2 (df/2)^(df/2) / Gamma(df/2) s^df exp(-df s^2 / 2)
-    constant = math.log(2) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
-    log_weight = np.log((half * weight).ravel()) + constant + df * u - df / 2 * np.exp(2 * u)
+    right, left = np.array(edges[:-1])[:, None], np.array(edges[1:])[:, None]
+    u = ((left + right) / 2 + (right - left) / 2 * z).ravel()
+    log_weight = np.log(((right - left) / 2 * weight).ravel()) + _log_chi(df, u)
     return np.exp(u), log_weight - special.logsumexp(log_weight)
+
+
+def _log_chi(df: float, u: FloatArray) -> FloatArray:
+    """Log density of u = log s: 2 (df/2)^(df/2) / Gamma(df/2) s^df exp(-df s^2 / 2)."""
+    constant = math.log(2) + df / 2 * math.log(df / 2) - float(special.gammaln(df / 2))
+    return np.asarray(constant + df * u - df / 2 * np.exp(2 * u))
+
+
+@lru_cache(maxsize=512)
+def swift_rule(df: float, critical: float) -> tuple[FloatArray, FloatArray]:
+    """`chi_rule` with as few nodes as ten digits of a probability above `COMMON` need; weights, not their logs."""
+    s, log_weight = chi_rule(df, critical)
+    ratio = critical / math.sqrt(2 * df)  # how far the edge moves within one standard deviation of log s
+    if df < PEAKED or math.isinf(df) or ratio > 0.6:
+        keep = log_weight > math.log(NEAR)
+        return s[keep], np.exp(log_weight[keep])
+    u, gauss_weight = _gauss(np.log(s), np.exp(log_weight), 12 if ratio < 0.3 else 20)
+    return np.exp(u), gauss_weight
+
+
+def _gauss(u: FloatArray, weight: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+    """The n-node Gauss rule of a discrete measure (Golub and Welsch 1969, Mathematics of Computation)."""
+    basis = np.sqrt(weight / weight.sum())[None]
+    diagonal, beside = [], []
+    for j in range(n):
+        image = u * basis[-1]
+        diagonal.append(float(image @ basis[-1]))
+        for _ in range(2):  # orthogonal to rounding only when done twice
+            image = image - basis.T @ (basis @ image)
+        if j < n - 1:
+            beside.append(float(np.linalg.norm(image)))
+            basis = np.vstack([basis, image / beside[-1]])
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1))
+    return nodes, vectors[0] ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,33 +189,101 @@ def log_region(row: Row, mu: FloatArray, tau2: FloatArray) -> FloatArray:
     ----------
     [@yuan2002]
     """
-    needs_s = any(end not in (-math.inf, 0.0, math.inf) for region in row.regions for end in region)
-    s, log_weight = chi_rule(row.df if needs_s else math.inf)  # a sign does not depend on the estimate of the SD
-    size = max(1, CHUNK // len(s))
+    edge = max((abs(end) for region in row.regions for end in region if not math.isinf(end)), default=0.0)
+    df = row.df if edge > 0 else math.inf  # a sign does not depend on the estimate of the SD
+    spread = np.sqrt(1 / row.precision**2 + tau2)
+    centre, shrink = mu / spread, 1 / (row.precision * spread)
+    if math.isinf(df):
+        return _by_sum(row.regions, np.ones(1), np.zeros(1), centre, shrink)
+    s, weight = swift_rule(df, edge)
+    probability = np.empty(len(mu))
+    for part in _batches(len(mu), len(s)):
+        at = shrink[part, None] * s
+        probability[part] = sum(_between(region, at, centre[part, None]) @ weight for region in row.regions)
+    found = np.log(np.clip(probability, RARE / 2, 1.0))
+    less = np.flatnonzero(probability < COMMON)
+    if len(less):
+        found[less] = _by_sum(row.regions, *chi_rule(df, edge), centre[less], shrink[less])
+        rare = less[found[less] < math.log(RARE)]
+        if len(rare):
+            each = [_rare(region, df, centre[rare], shrink[rare]) for region in row.regions]
+            found[rare] = special.logsumexp(each, axis=0)
+    return found
+
+
+def _batches(n: int, nodes: int) -> list[slice]:
+    size = max(1, CHUNK // nodes)
+    return [slice(i, i + size) for i in range(0, n, size)]
+
+
+def _between(region: tuple[float, float], at: FloatArray, centre: FloatArray) -> FloatArray:
+    """P(low at < Z + centre < high at), (g, q)."""
+    low, high = region
+    if math.isinf(high):
+        return np.asarray(special.ndtr(centre - low * at))
+    above = special.ndtr(high * at - centre)
+    return np.asarray(above if math.isinf(low) else above - special.ndtr(low * at - centre))
+
+
+def _log_between(region: tuple[float, float], at: FloatArray, centre: FloatArray) -> FloatArray:
+    """The log of `_between`, however small."""
+    low, high = region
+    if math.isinf(high):
+        return np.asarray(special.log_ndtr(centre - low * at))
+    if math.isinf(low):
+        return np.asarray(special.log_ndtr(high * at - centre))
+    return log_normal_probability(low * at - centre, high * at - centre)
+
+
+def _by_sum(
+    regions: Sequence[tuple[float, float]],
+    s: FloatArray,
+    log_weight: FloatArray,
+    centre: FloatArray,
+    shrink: FloatArray,
+) -> FloatArray:
+    """Log P, by a rule in s."""
     parts = []
-    for i in range(0, len(mu), size):
-        spread = np.sqrt(1 / row.precision**2 + tau2[i : i + size, None])
-        each = [
-            _log_between(*(_standard(end, s, row.precision, mu[i : i + size, None], spread) for end in region))
-            for region in row.regions
-        ]
-        parts.append(special.logsumexp(np.concatenate([part + log_weight for part in each], axis=1), axis=1))
+    for part in _batches(len(centre), len(s)):
+        at = shrink[part, None] * s
+        each = [_log_between(region, at, centre[part, None]) + log_weight for region in regions]
+        parts.append(special.logsumexp(np.concatenate(each, axis=1), axis=1))
     return np.concatenate(parts) if parts else np.empty(0)
 
 
-def _log_between(low: FloatArray, high: FloatArray) -> FloatArray:
-    """The log of (Phi(high) - Phi(low)); half lines need one tail only."""
-    if np.isposinf(high).all():
-        return np.asarray(special.log_ndtr(-low))
-    if np.isneginf(low).all():
-        return np.asarray(special.log_ndtr(high))
-    return log_normal_probability(low, high)
+def _rare(region: tuple[float, float], df: float, centre: FloatArray, shrink: FloatArray) -> FloatArray:
+    """Log P of a tiny probability, which an unusual s makes: a rule around the s that contributes most.
 
+    The integrand is log-concave in s, so it has one highest point, and falls on both sides of it; see Witkovsky (2013,
+    Acta Universitatis Palackianae Olomucensis, Mathematica) on extreme tails of the noncentral t.
+    """
+    centre, shrink = centre[:, None], shrink[:, None]
 
-def _standard(end: float, s: FloatArray, m: float, mu: FloatArray, spread: FloatArray) -> FloatArray:
-    if math.isinf(end):
-        return np.full((len(mu), len(s)), end)
-    return np.asarray((end * s / m - mu) / spread)
+    def height(u: FloatArray) -> FloatArray:
+        return _log_chi(df, u) + _log_between(region, shrink * np.exp(u), centre)
+
+    step = 1e-5
+    ends = [abs(end) for end in region if not math.isinf(end)]
+    farthest = (np.abs(centre) + 1) / (shrink * min(end for end in ends if end > 0))
+    low = np.full_like(centre, math.log(FAR) / df) - np.log1p(farthest * max(ends) ** 2)
+    high = np.log(2 + farthest)
+    for _ in range(HALVINGS[0]):
+        middle = (low + high) / 2
+        rising = height(middle + step) > height(middle - step)
+        low, high = np.where(rising, middle, low), np.where(rising, high, middle)
+    top = (low + high) / 2
+    level = height(top) - FADED
+    panels = []
+    for side in (-1.0, 1.0):
+        near, far = np.full_like(top, math.log(1e-4)), np.full_like(top, math.log(2 * FADED / min(df, 1.0) + 60.0))
+        for _ in range(HALVINGS[1]):
+            middle = (near + far) / 2
+            above = height(top + side * np.exp(middle)) > level
+            near, far = np.where(above, middle, near), np.where(above, far, middle)
+        panels.append(side * np.exp(far))
+    z, weight = np.polynomial.legendre.leggauss(RARE_NODES)
+    each = [height(top + reach * (1 + z) / 2) + np.log(np.abs(reach) / 2 * weight) for reach in panels]
+    return np.asarray(special.logsumexp(np.concatenate(each, axis=1), axis=1))
 
 
 # -- from a table ---------------------------------------------------------------------------------------------------

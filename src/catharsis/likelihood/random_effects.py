@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
 from catharsis.likelihood.blocks import Term
 from catharsis.likelihood.data import random_factors
 from catharsis.likelihood.design import codes, design_matrix
@@ -97,6 +97,9 @@ def random_effects(
     >>> found.terms[0].structure.names
     ('tau2[a]', 'tau2[b]', 'rho[a,b]')
     """
+    listed = isinstance(random, Sequence) and all(isinstance(part, str) for part in random)
+    if not listed:
+        raise ModelError(f'random= takes text such as "study/effect", or a list of texts, not {shown(random)}')
     written = random.split("+") if isinstance(random, str) else list(random)
     parts = [part.strip().removeprefix("~").strip() for part in written]
     plain = [part.split("|")[-1].strip() for part in parts if "|" not in part or part.split("|")[0].strip() == "1"]
