@@ -76,7 +76,7 @@ def log_normal_probability(low: FloatArray, high: FloatArray) -> FloatArray:
 def root(
     function: Callable[[float], float], low: float, high: float, precision: float = 4 * float(np.finfo(float).eps)
 ) -> float:
-    """The zero of a function that changes sign between `low` and `high`, to this relative precision (by default full)."""
+    """The zero of a function that changes sign between `low` and `high`, to this relative precision."""
     from scipy.optimize import brentq
 
     return float(brentq(function, low, high, xtol=1e-300, rtol=precision, maxiter=1000))

@@ -217,7 +217,8 @@ def test_bem_2011_as_printed_by_robma():
     n = (4 + BEM_D**2 / 2) / BEM_SE**2
     found = model_average(
         yi=np.arcsinh(BEM_D / 2), vi=1 / (n - 3), models=["one-sided(0.05)", "one-sided(0.05, 0.1)", "pet", "peese"],
-        priors=Priors(mu=Prior("normal", (0.075, 0.05)), tau=Prior("inverse-gamma", (1, 0.075))), unit=0.5, bridge=False,
+        priors=Priors(mu=Prior("normal", (0.075, 0.05)), tau=Prior("inverse-gamma", (1, 0.075))), unit=0.5,
+        bridge=False,
     )  # fmt: skip
     log = found.models["log_marginal"]
     printed = {"mu = 0, tau = 0, none": -3.28, "mu = 0, tau = 0, pet": 15.75, "mu = 0, tau = 0, peese": 15.65}
@@ -324,10 +325,11 @@ def test_the_average_is_the_mixture_of_its_parts(averages):
     assert found.new.sd > found.mu.sd
     assert found.predictive() is found.new
     for marginal in (found.mu, found.mu_given, found.tau, found.tau_given, found.new):
-        for p in (0.01, 0.2, 0.5, 0.9, 0.999):
+        for p in (0.01, 0.2, 0.5, 0.999):
             x = marginal.quantile(p)
             if x != 0:
                 assert marginal.cdf(x) == pytest.approx(p, abs=1e-8)
+    for marginal in (found.mu, found.tau, found.tau_given):
         low, high = marginal.shortest(0.9)
         assert high - low <= np.subtract(*marginal.central(0.9)[::-1]) + 1e-9
     assert found.summary().loc["mu", "zero"] == pytest.approx(1 - effect)
@@ -462,13 +464,12 @@ BAD = {
     "steps of pet": ({"models": ["pet(0.05)"]}, r'"pet" has no steps'),
     "slope prior": ({"models": ["pet normal(0, 1)"]}, r"not a prior that fits here"),
     "improper slope": ({"models": ["pet uniform"]}, r"must\s+be proper"),
-    "twice": ({"models": ["pet", "pet"]}, r"^$"),
+    "twice": ({"models": ["pet", "pet"]}, r"pet is listed twice"),
     "weight": ({"models": {"pet": -1}}, r"weight of pet is -1"),
     "alpha": ({"models": [("pet",)]}, r"not a publication-bias model"),
     "odds name": ({"odds": {"efect": 1}}, r'no prior odds for "efect": did you mean "effect"'),
     "odds value": ({"odds": {"effect": -1}}, r"prior odds of effect are -1"),
     "odds text": ({"odds": {"effect": "even"}}, r'prior odds of effect is "even"'),
-    "no model left": ({"models": "bma", "odds": {"bias": np.inf}, "yi": YI}, r"^$"),
     "alternative": ({"alternative": "two.sided"}, r'no alternative "two.sided"'),
     "flat mu": ({"priors": Priors(mu=Prior("flat"))}, r"prior on mu is flat, which is improper.*normal\(0, 1\)"),
     "improper tau": ({"priors": Priors(tau=Prior("uniform"))}, r"prior on tau is uniform, which is improper"),
@@ -481,19 +482,12 @@ BAD = {
     "ni column": ({"ni": "n"}, r'no column "n"'),
     "stray argument": ({"random": "study"}, r"random: only averages over moderators take this"),
 }  # fmt: skip
-FINE = (
-    "twice",
-    "no model left",
-)  # a list with a repetition is a mapping with one entry; without bias models odds are moot
 
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_meant_is_refused_in_words(case):
     more, words = BAD[case]
     arguments = {"yi": YI, "vi": VI, "models": FEW, "bridge": False} | more
-    if case in FINE:
-        assert len(model_average(**arguments).models) > 0
-        return
     with pytest.raises(ca.ModelError, match=words):
         model_average(**arguments)
 

@@ -82,14 +82,14 @@ def test_the_unit_of_the_effects_scales_the_priors():
 
 
 MANY = pd.DataFrame(RNG.normal(size=(30, 13)), columns=[f"x{i}" for i in range(13)]).assign(yi=0.1, vi=0.1)
-DOSE = "yi ~ dose"
+DOSE, EVERY = "yi ~ dose", "yi ~ " + " + ".join(MANY.columns[:13])
 BAD = {
     "no formula": (lambda: moderator_inclusion(data=TRIALS), r"give a formula"),
     "effects twice": (lambda: moderator_inclusion(DOSE, TRIALS, yi=[1]), r"the formula names the effects"),
     "no moderators": (lambda: moderator_inclusion("yi ~ 1", TRIALS), r"names no moderators"),
     "no intercept": (lambda: moderator_inclusion("yi ~ 0 + dose", TRIALS), r"has no intercept"),
     "unknown column": (lambda: moderator_inclusion("yi ~ dos", TRIALS), r'names "dos": did you mean "dose"'),
-    "too many": (lambda: moderator_inclusion("yi ~ " + " + ".join(MANY.columns[:13]), MANY), r"13 moderators make 8192"),
+    "too many": (lambda: moderator_inclusion(EVERY, MANY), r"13 moderators make 8192"),
     "improper": (
         lambda: moderator_inclusion(DOSE, TRIALS, priors=Priors.parse({"b": "flat"})),
         r"prior on dose is flat, which is improper.*normal\(0, 1\)",

@@ -168,12 +168,14 @@ def read_bias_models(models: Any) -> dict[BiasModel, float]:
         models = SETS[models]
     if isinstance(models, BiasModel):
         models = [models]
-    if not isinstance(models, Mapping):
-        if not isinstance(models, Sequence):
-            raise ModelError(f"models is {shown(models)}; give the name of a set, a list, or a mapping to weights")
-        models = dict.fromkeys(models, 1.0)
+    if isinstance(models, Mapping):
+        pairs = list(models.items())
+    elif isinstance(models, Sequence):
+        pairs = [(given, 1.0) for given in models]
+    else:
+        raise ModelError(f"models is {shown(models)}; give the name of a set, a list, or a mapping to weights")
     found: dict[BiasModel, float] = {}
-    for given, weight in models.items():
+    for given, weight in pairs:
         bias = given if isinstance(given, BiasModel) else BiasModel.parse(given)
         if bias.kind == NONE:
             continue
@@ -222,8 +224,6 @@ def all_models(bias: Mapping[BiasModel, float], probability: Mapping[str, float]
             p *= probability[name] if free else 1 - probability[name]
         if p > 0:
             found.append(Model(effect, heterogeneity, kind, p))
-    if not found:
-        raise ModelError("no model is left: with these odds every model has bias, and there is no bias model; name one")
     return found
 
 

@@ -8,7 +8,7 @@ Gaussian given tau, so both are integrated by boxes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -32,13 +32,16 @@ AROUND = 10.0  # standard deviations of a normal prior that are looked at: 1e-23
 SCOUT = 7  # points in each direction by which a first box is judged
 FADED = 60.0  # log units below the highest point at which a first box is left out
 NARROW = 1.0  # tau, in the smallest standard error of rows that share an effect, below which a sum is taken around mu
+WIDE = 3.0  # width of a panel over a shared effect, at most, in units of tau
+LEAST = 1e-300  # probability, of the largest, that stands for anything smaller
 SPAN, EVEN = 8.8, 0.25  # of that sum: how far, and its step, in units of tau
 KNOTS = 0.04  # of the spline of a shared probability, in the smallest standard error: 1e-11
 PANEL_NODES = 16  # of a panel over a shared effect
 RESOLVED = 1e-11  # last coefficients of a panel that is fine enough, of the largest probability
 CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
 BARELY = 0.05  # an integral of tau^-(1 + this) converges on paper only
-FINER = 0.7  # spacing of nodes in mu, in units of tau, at which a mixture of N(mu, tau^2) is smooth
+FINER = 0.55  # spacing of nodes in mu, in units of tau, at which a mixture of N(mu, tau^2) is smooth
+LOST = 30.0  # log units below the largest weight at which a component of a mixture is left out
 FINE = (24, 48, 96, 192)  # nodes into which a panel is refined
 
 
@@ -111,21 +114,25 @@ def log_shared(rows: tuple[Row, ...], mu: FloatArray, tau: FloatArray) -> FloatA
     found = np.empty(len(mu))
     narrow = tau < NARROW * product.unit
     z = np.arange(-SPAN, SPAN + EVEN / 2, EVEN)
-    log_w = -0.5 * z**2 - 0.5 * LOG_2PI + math.log(EVEN)
+    weight = np.exp(-0.5 * z**2 - 0.5 * LOG_2PI) * EVEN
     at = np.flatnonzero(narrow)
     for part in _batches(at, len(z)):
-        found[part] = special.logsumexp(product.log(mu[part, None] + tau[part, None] * z) + log_w, axis=1)
+        each = product.log(mu[part, None] + tau[part, None] * z)
+        top = each.max(axis=1)
+        found[part] = top + np.log(np.exp(each - top[:, None]) @ weight)
     at = np.flatnonzero(~narrow)
     size = np.floor(np.log2(tau[at] / (NARROW * product.unit)))
     for power in np.unique(size):
-        theta, log_mass = product.panels(NARROW * product.unit * 2.0**power)
+        theta, log_mass = product.panels(WIDE * NARROW * product.unit * 2.0**power)
+        top = float(log_mass.max())
+        mass = np.exp(log_mass - top)
         reach = product.reach
+        low, high = np.exp(product.log(np.array([-reach, reach])) - top)
         for part in _batches(at[size == power], len(theta)):
-            m, t = mu[part, None], tau[part, None]
-            inside = log_mass - 0.5 * ((theta - m) / t) ** 2 - np.log(t) - 0.5 * LOG_2PI
-            low, high = product.log(np.array([-reach, reach]))
-            beyond = [low + special.log_ndtr((-reach - m) / t), high + special.log_ndtr((m - reach) / t)]
-            found[part] = special.logsumexp(np.concatenate([inside, *beyond], axis=1), axis=1)
+            m, t = mu[part], tau[part]
+            inside = np.exp(-0.5 * ((theta - m[:, None]) / t[:, None]) ** 2) @ mass / (t * math.sqrt(2 * math.pi))
+            total = inside + low * special.ndtr((-reach - m) / t) + high * special.ndtr((m - reach) / t)
+            found[part] = top + np.log(np.maximum(total, LEAST))
     return found
 
 
@@ -221,7 +228,7 @@ class Grid:
 
     @cached_property
     def smooth(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Weights, mu and tau on nodes so fine in mu that N(mu, tau^2) overlap."""
+        """Weights, mu and tau on nodes so fine in mu that N(mu, tau^2) overlap; a tau near 0 is a trifle wider."""
         boxes = self.boxes
         n = boxes.log_mass.shape[1]
         _, w, to_series = rule(n)
@@ -231,8 +238,11 @@ class Grid:
         lines = [np.swapaxes(mass, 1, 2).reshape(-1, n), low.ravel(), high.ravel(), tau.ravel()]  # one per box and tau
         width = self.mu.forward(lines[2])[0] - self.mu.forward(lines[1])[0]
         sizes = (n, *FINE)
-        wanted = width / np.maximum(FINER * lines[3], np.finfo(float).tiny)
-        choice = np.minimum(np.searchsorted(sizes, wanted), len(FINE))  # the coarsest rule that is fine enough
+        lines[3] = np.maximum(lines[3], width / (FINER * FINE[-1]))  # a narrower tau would show as a comb
+        wanted = width / (FINER * lines[3])
+        choice = np.minimum(
+            np.searchsorted(sizes, wanted * (1 - 1e-12)), len(FINE)
+        )  # the coarsest rule that is fine enough
         parts = []
         for i in np.unique(choice):
             size = sizes[i]
@@ -320,8 +330,8 @@ def _tau_axis(evidence: Evidence, prior: Prior) -> tuple[Coordinate, FloatArray]
     left = evidence.bounded + prior.tail - 1  # the power of 1 / tau by which what lies beyond falls
     if left <= BARELY:
         raise ModelError(
-            f"the tail of {prior} on tau is too heavy for rows that only say a direction: give it a lighter prior, such "
-            "as half-normal(0.5), or an estimate"
+            f"the tail of {prior} on tau is too heavy for rows that only say a direction: give it a lighter prior, "
+            "such as half-normal(0.5), or an estimate"
         )
     exists = left - max(moment for moment in (0, 1, 2) if left - moment > BARELY or moment == 0)
     bend = float(edges[1]) if prior.origin < 0 else 0.0
@@ -332,9 +342,9 @@ def _tau_axis(evidence: Evidence, prior: Prior) -> tuple[Coordinate, FloatArray]
 def moments(evidence: Evidence, priors: Priors) -> tuple[int, int]:
     """How many moments of mu and of tau exist, 0 to 2.
 
-    Far out, where mu and tau are of size R, an effect that its study bounds on both sides contributes 1 / R and one that
-    is known by a direction a constant; far out in mu alone the former kill everything, the latter nothing when they all
-    point there.
+    Far out, where mu and tau are of size R, an effect that its study bounds on both sides contributes 1 / R and one
+    that is known by a direction a constant; far out in mu alone the former kill everything, the latter nothing when
+    they all point there.
     """
     heavy, tail, n = priors.mu.tail, priors.tau.tail, evidence.bounded
     onwards = n == 0 and any(all(side) for side in zip(*evidence.open_ends, strict=True))
@@ -430,7 +440,8 @@ def posterior(
 
     return Posterior(
         engine="exact", terms=("intercept",), coefficients={"intercept": found_mu}, tau=found_tau, new=fresh,
-        studies=Effects((*labels, *partial.labels), evidence, grid, level, of_new), linear=linear, priors=priors, level=level,
+        studies=Effects((*labels, *partial.labels), evidence, grid, level, of_new), linear=linear, priors=priors,
+        level=level,
         log_evidence=boxes.total, error=boxes.error, chance=chance, log_marginal=boxes.total, restricted=restricted,
         observed=(yi, vi, *(np.array([row.precision, row.df, *np.ravel(row.regions)]) for row in partial.rows)),
         notes=(*priors.notes, *moment_notes(of_mu, of_tau, priors)),
@@ -488,8 +499,10 @@ class Effects(Mapping[str, Marginal]):
         log_p = log_region(rows[0], mu, tau**2) if len(rows) == 1 else log_shared(rows, mu, tau)
         with np.errstate(divide="ignore"):
             log_w = np.log(weight) - log_p
-        keep = log_w > log_w.max() - FADED
-        prior = GaussianMixture(np.exp(log_w[keep] - log_w[keep].max()), mu[keep], tau[keep])
+        keep = log_w > log_w.max() - LOST
+        sd = tau[keep]
+        height_of = np.exp(log_w[keep] - log_w.max()) / sd
+        centre_of = mu[keep]
         # most of the mass lies where the average and the spread put it; heavy tails are followed to infinity
         centre, spread = _middle(weight, mu, tau)
         smallest = min(min(1 / row.precision for row in rows), spread) / 2
@@ -500,7 +513,12 @@ class Effects(Mapping[str, Marginal]):
         def height(s: FloatArray) -> FloatArray:
             theta, slope = line.forward(s[:, 0])
             none = np.zeros_like(theta)
-            return slope + prior.log_density(theta) + np.sum([log_region(row, theta, none) for row in rows], axis=0)
+            each = [log_region(row, theta, none) for row in rows]
+            before = [
+                np.exp(-0.5 * ((theta[part, None] - centre_of) / sd) ** 2) @ height_of
+                for part in _batches(np.arange(len(theta)), len(sd))
+            ]
+            return np.asarray(slope + np.log(np.maximum(np.concatenate(before), LEAST)) + np.sum(each, axis=0))
 
         boxes = integrate(height, [edges])
         law = AxisLaw(boxes.axis(0), line.forward, line.inverse, -math.inf)
