@@ -59,6 +59,7 @@ golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
 calibrate: $(VENV)/.test ## Renew tests/calibration and docs/calibration.md, an hour (SHORT=1: two minutes, shown only)
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py $(if $(SHORT),--short)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/calibration/simulate.py $(if $(SHORT),--short)
+	@$(if $(SHORT),,CALIBRATE=1) $(BIN)/python -m pytest tests/bayes/test_agreement.py -q
 
 wheel: $(VENV)/.dev ## Build the wheel
 	@$(BIN)/python -m build -q --wheel

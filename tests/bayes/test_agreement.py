@@ -1,11 +1,13 @@
 """On every model that both engines can fit, quadrature and sampler agree within 4 Monte Carlo standard errors.
 
 Two programs that share no numerics but the data, the model and the priors: if either were biased, means, standard
-deviations or quantiles would drift apart as draws accumulate. Seeds were chosen once; nothing here is tuned.
+deviations or quantiles would drift apart as draws accumulate. Seeds were chosen once; nothing here is tuned. Every day
+the cases of `EVERY_DAY` run; `make calibrate` runs all.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +20,9 @@ from catharsis.bayes.fit import fit_bayes
 from catharsis.bayes.priors import Priors
 from catharsis.effects.measures import effect_size
 
-DISTANCE = 4.0  # Monte Carlo standard errors
+DISTANCE = 4.0  # Monte Carlo standard errors; worst seen 2.9 over 570 comparisons of all cases
 ENOUGH = 4000.0  # effective draws of every quantity that is compared, bulk and tails
-CHAINS, DRAWS = 4, 5000
+CHAINS, DRAWS = 4, 8000
 SEED = 404
 QUANTILES = (0.025, 0.5, 0.975)
 
@@ -90,7 +92,7 @@ CASES = {
     "eight studies": Case(EIGHT, priors={"mu": "normal(0, 1)", "tau": "half-normal(0.3)"}),
     "bcg": Case(bcg(), priors={"mu": "normal(0, 1)", "tau": "half-normal(0.5)"}),
     "thirty studies": Case(literature(30, 30, 0.3)),
-    "half-Cauchy": Case(EIGHT, priors={"mu": "normal(0, 1)", "tau": "half-cauchy(0.3)"}),
+    "half-Cauchy": Case(literature(11, 4, 0.4), priors={"mu": "normal(0, 1)", "tau": "half-cauchy(0.3)"}),
     "half-t": Case(EIGHT, priors={"mu": "normal(0, 1)", "tau": "half-t(4, 0.3)"}),
     "exponential, flat mu": Case(EIGHT, priors={"mu": "flat", "tau": "exponential(0.3)"}),
     "uniform, flat mu": Case(EIGHT, priors={"mu": "flat", "tau": "uniform(0, 2)"}),
@@ -105,11 +107,20 @@ CASES = {
     "a tau for each group": Case(
         literature(6, 12, 0.3), "yi ~ g", options={"random": "~ g | effect", "struct": "DIAG"}
     ),
-    "t on mu": Case(EIGHT, priors={"mu": "t(4, 0, 0.2)", "tau": "half-normal(0.3)"}),
+    "t on mu": Case(literature(12, 5, 0.3), priors={"mu": "t(4, 0, 0.2)", "tau": "half-normal(0.3)"}),
     "Cauchy on a moderator": Case(
         EIGHT, "yi ~ x", {"mu": "normal(0, 1)", "b": "cauchy(0, 0.1)", "tau": "half-normal(0.3)"}
     ),
 }
+
+
+EVERY_DAY = (  # 13 models, 12 data sets, six programs to compile
+    "two studies", "two studies that are alike", "two studies, wide prior", "tau near 0", "tau large", "eight studies",
+    "bcg", "thirty studies", "half-Cauchy", "one moderator", "three levels with V", "a tau for each group", "t on mu",
+)  # fmt: skip
+WIDE = bool(
+    os.environ.get("CALIBRATE")
+)  # set by `make calibrate`: the other cases have programs of their own to compile
 
 
 def compared(sampled, exact) -> dict[str, tuple[Any, Any]]:
@@ -143,7 +154,7 @@ def distances(sampled, exact) -> tuple[dict[str, float], float]:
 
 
 @sampling
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES if WIDE else EVERY_DAY)
 def test_both_engines_agree(name):
     arguments = CASES[name].arguments()
     exact = fit_bayes(**arguments)

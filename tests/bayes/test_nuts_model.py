@@ -296,14 +296,16 @@ def test_an_indefinite_covariance_is_a_divergence_not_an_exception():
 
 def test_programs_depend_on_structure_and_not_on_data():
     """Another k, other levels, labels, priors of the same family: the same key."""
-    shape = model_of("study/effect").shape
+    key = model_of("study/effect").shape.key
     fewer = DATA.iloc[:7]
     found = random_effects("study/effect", None, fewer, 7, {}, None)
     blocks = make_blocks(fewer["yi"], X[:7], fewer["vi"], found.factors)
     priors = Priors(tau=Prior("half-t", (3.0, 9.0)), taus={"effect": Prior("uniform", (0.0, 1.0))})
-    assert make_model(blocks, ("intercept", "year"), priors, np.sqrt(fewer["vi"].to_numpy())).shape == shape
-    assert hash(shape) == hash(model_of("study/effect").shape)
-    assert model_of("study/effect", priors=Priors()).shape != shape
+    assert make_model(blocks, ("intercept", "year"), priors, np.sqrt(fewer["vi"].to_numpy())).shape.key == key
+    assert hash(key) == hash(model_of("study/effect").shape.key)
+    assert model_of("study/effect", priors=Priors()).shape.key != key
+    assert model_of("DIAG by country", priors=Priors()).shape.key == model_of("study/effect", priors=Priors()).shape.key[:3] + (-1, "normal")
+    assert model_of("UN").shape.key == model_of("UN with V").shape.key
 
 
 def test_levels_keep_the_order_in_which_they_appear():

@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 
 import catharsis as ca
+from catharsis.bayes.partial import log_shared
 from catharsis.errors import ModelError
+from catharsis.likelihood.partial import log_region
 
 ROWS = pd.DataFrame(
     [
@@ -191,3 +193,121 @@ def test_one_sided_and_two_sided_regions():
     assert chance(verdict="ns") == pytest.approx(0.475)
     assert chance(verdict="ns", sign=0, sided=1) == pytest.approx(0.95)
     assert chance(alpha=0.2) == pytest.approx(0.1)
+
+
+# -- rows of one sample, heavy tails, tau near 0 ---------------------------------------------------------------------
+
+
+def test_a_shared_effect_by_brute_force():
+    """Rows of one sample against a fine sum over (mu, tau) with theta summed as well."""
+    rows = ROWS.iloc[[0, 1]].assign(sample="s")
+    post = fit(rows, yi=[0.3], vi=[0.04], tau="half-normal(0.3)")
+    mu = np.linspace(-4, 4, 201)
+    tau_edges = np.linspace(0, 1.8, 61)
+    tau = (tau_edges[1:] + tau_edges[:-1]) / 2
+    z = np.linspace(-8, 8, 161)
+    weight = stats.norm.pdf(z) * 0.1
+    line = np.linspace(-20, 20, 8001)
+    both = np.exp(ca.partial_evidence(rows).log_probability(line).sum(axis=0))
+    inside = np.interp(mu[:, None, None] + tau[:, None] * z, line, both) @ weight
+    mass = inside * np.exp(
+        stats.norm.logpdf(mu)[:, None]
+        + stats.halfnorm.logpdf(tau, scale=0.3)
+        + stats.norm.logpdf(0.3, mu[:, None], np.sqrt(0.04 + tau**2))
+    )
+    assert post.mu.mean == pytest.approx(mass.sum(axis=1) @ mu / mass.sum(), abs=3e-4)  # midpoint rule in tau
+    assert post.tau.mean == pytest.approx(mass.sum(axis=0) @ tau / mass.sum(), abs=3e-4)
+    assert post.log_marginal == pytest.approx(np.log(mass.sum() * 0.04 * 0.03), abs=1e-4)
+
+
+def test_a_shared_effect_from_narrow_to_wide():
+    """The sum around mu and the panels over theta give one curve in tau, and a lone row is the closed form."""
+    rows = ca.partial_evidence(ROWS).rows[:2]
+    tau = np.geomspace(1e-4, 50, 41)
+    for mu in (-1.5, 0.0, 0.4):
+        for one in rows:
+            shared = log_shared((one,), np.full(41, mu), tau)
+            np.testing.assert_allclose(shared, log_region(one, np.full(41, mu), tau**2), atol=2e-9)
+
+
+def test_moments_that_do_not_exist_are_not_numbers():
+    direction = ROWS.iloc[[1]]
+    post = fit(direction, yi=None, tau="half-cauchy(0.3)")
+    assert np.isfinite([post.mu.mean, post.mu.sd]).all()
+    assert np.isnan([post.tau.mean, post.tau.sd, post.new.mean]).all()
+    assert np.isfinite([post.tau.median, post.new.low, post.new.high]).all()
+    assert "half-cauchy(0.3) on tau leaves the posterior mean and variance of tau" in post.notes[0]
+    post = fit(direction, yi=None, mu="cauchy(0, 0.5)")
+    assert np.isnan(post.mu.mean)
+    assert post.tau.mean == pytest.approx(0.5 * np.sqrt(2 / np.pi), rel=1e-9)  # one sign says nothing about tau
+    bounded = fit(ROWS.iloc[[2]], yi=None, mu="cauchy(0, 0.5)")
+    assert np.isfinite([bounded.mu.mean, bounded.mu.sd]).all()
+
+
+def test_one_sign_halves_a_symmetric_prior():
+    for priors in ({}, {"mu": "t(3, 0, 1)"}, {"mu": "cauchy(0, 0.5)", "tau": "half-cauchy(0.3)"}):
+        assert fit(ROWS.iloc[[1]], yi=None, **priors).log_marginal == pytest.approx(np.log(0.5), abs=1e-9)
+
+
+def test_no_heterogeneity():
+    post = fit(tau="fixed(0)")
+    near = fit(tau="fixed(0.0001)")
+    assert post.mu.mean == pytest.approx(near.mu.mean, abs=1e-6)
+    assert (post.new.mean, post.new.sd) == (post.mu.mean, post.mu.sd)
+    assert post.studies["a"].high == pytest.approx(post.mu.high, rel=1e-9)
+    assert fit().bayes_factor("tau = 0") == pytest.approx(np.exp(post.log_marginal - fit().log_marginal), rel=1e-7)
+
+
+def test_repeated_labels_do_not_collapse():
+    twice = ROWS.assign(label="same")
+    assert list(fit(twice).studies) == ["1", "2", "3", "same", "same (2)", "same (3)"]
+
+
+def test_posteriors_of_true_effects_agree_with_the_sums():
+    """The average of theta over all that is known: E[theta] of a row from its density and from a fine sum."""
+    post = fit(tau="fixed(0.4)")
+    one = ca.partial_evidence(ROWS).rows[0]
+    mu = np.linspace(-3, 3, 601)
+    without = ca.partial_evidence(ROWS.iloc[1:])
+    rest = stats.norm.logpdf(mu) + without.log_marginal(mu, np.full(601, 0.16)).sum(axis=0)
+    for y, v in zip(YI, VI, strict=True):
+        rest = rest + stats.norm.logpdf(y, mu, np.sqrt(v + 0.16))
+    theta = np.linspace(-3, 4, 1401)
+    density = np.exp(log_region(one, theta, np.zeros(1401))) * (np.exp(rest) @ stats.norm.pdf(theta, mu[:, None], 0.4))
+    found = post.studies["a"]
+    assert found.mean == pytest.approx(density @ theta / density.sum(), abs=1e-6)
+    assert found.cdf(0.2) == pytest.approx(density[theta < 0.2 - 1e-9].sum() / density.sum(), abs=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_cases_by_brute_force(seed):
+    """scipy's noncentral t, dense sums over mu, tau and theta: nothing shared with the engine but the model."""
+    rng = np.random.default_rng(seed)
+    records, chances = [], []
+    theta = np.linspace(-5, 5, 1001)
+    for _ in range(4):
+        n, sign, alpha = int(rng.integers(3, 60)), int(rng.choice([-1, 1])), float(rng.choice([0.1, 0.05, 0.01]))
+        verdict = [None, "sig", "ns"][rng.integers(3)]
+        records.append(
+            {"kind": "bounds" if verdict else "direction", "design": "one-sample", "n": n, "sign": sign,
+             "verdict": verdict, "alpha": alpha if verdict else None}
+        )  # fmt: skip
+        c = stats.t.isf(alpha / 2, n - 1)
+        law = stats.nct(n - 1, np.clip(sign * theta * np.sqrt(n), -30, 30))
+        up, beyond = stats.norm.cdf(sign * theta * np.sqrt(n)), np.nan_to_num(law.sf(c))
+        chances.append({None: up, "sig": beyond, "ns": np.maximum(up - beyond, 0.0)}[verdict])
+    y, v = rng.normal(0.2, 0.4, 2), rng.uniform(0.02, 0.1, 2)
+    post = fit(pd.DataFrame(records), list(y), list(v), tau="half-normal(0.4)")
+    mu = np.linspace(-3, 3, 121)
+    edges = np.linspace(0, 2.4, 121)
+    tau = (edges[1:] + edges[:-1]) / 2
+    z = np.linspace(-7, 7, 141)
+    at = np.clip((mu[:, None, None] + tau[:, None] * z), -5, 5)
+    mass = np.exp(stats.norm.logpdf(mu)[:, None] + stats.halfnorm.logpdf(tau, scale=0.4))
+    for chance in chances:
+        mass *= np.interp(at, theta, chance) @ (stats.norm.pdf(z) * 0.1)
+    for one, variance in zip(y, v, strict=True):
+        mass *= stats.norm.pdf(one, mu[:, None], np.sqrt(variance + tau**2))
+    assert post.mu.mean == pytest.approx(mass.sum(axis=1) @ mu / mass.sum(), abs=3e-4)
+    assert post.tau.mean == pytest.approx(mass.sum(axis=0) @ tau / mass.sum(), abs=3e-4)
+    assert post.log_marginal == pytest.approx(np.log(mass.sum() * 0.05 * 0.02), abs=3e-3)

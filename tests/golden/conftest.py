@@ -35,7 +35,6 @@ def pytest_generate_tests(metafunc):
                 families = {name: cases for name, cases in families.items() if name.startswith(tuple(only.split(",")))}
             metafunc.parametrize(name, [families[family] for family in sorted(families)], ids=sorted(families))
 
-
     if "partial_case" in metafunc.fixturenames:
         from golden_adapters.partial import read_cases
 

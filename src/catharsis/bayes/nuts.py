@@ -95,7 +95,7 @@ def posterior(
     priors = known.priors
     model = make_model(blocks, terms, priors, known.sei, law, effects)
     for target in TARGET_ACCEPT:
-        drawn = draw(model.shape, lambda: pymc_model(model), model.data, replace(run, target=target))
+        drawn = draw(model.shape.key, lambda: pymc_model(model), model.data, replace(run, target=target))
         diagnostics = diagnose(model, drawn)
         if not diagnostics.divergences:
             break
@@ -136,7 +136,7 @@ def posterior(
     simple = law.name == "normal" and not model.pairs
     return Posterior(
         engine="nuts", terms=terms, coefficients={term: linear(unit[i]) for i, term in enumerate(terms)},
-        tau=marginal(tau, least), taus=taus if len(taus) > 1 else {}, new=linear(unit[0], new=True),
+        tau=marginal(tau, least), taus=taus, new=linear(unit[0], new=True),
         studies=SampledEffects(labels, found.theta.reshape(*fold, -1), level), linear=linear, priors=priors,
         level=level, log_evidence=math.nan, error=math.nan, chance=chance, diagnostics=diagnostics,
         inference_data=idata, nodes=_nodes(blocks, parameters) if simple else None,

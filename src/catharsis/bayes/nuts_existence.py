@@ -74,12 +74,17 @@ def existence(blocks: Blocks, terms: tuple[str, ...], priors: Priors) -> Existen
     }
     found = check(Setup(Components(plain), terms, priors, fixed))
     moments = {name: found.get(name, 2) for name in plain.factors}
+    return Existence(priors, sei, moments, lambda _: 2, _notes(moments, priors))
+
+
+def _notes(moments: Mapping[str, int], priors: Priors) -> tuple[str, ...]:
     lost = [name for name, count in moments.items() if count < 2]
-    notes = (
+    if not lost:
+        return ()
+    return (
         f"so few studies leave the tail of {priors.tau_of(lost[0])} on the standard deviation of {' and '.join(lost)} "
         "so heavy that posterior moments do not exist; the medians and intervals do",
     )
-    return Existence(priors, sei, moments, lambda _: 2, notes if lost else ())
 
 
 def uncorrelated(blocks: Blocks) -> Blocks:

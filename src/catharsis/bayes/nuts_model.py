@@ -145,6 +145,14 @@ class Shape:
     size: int = 0
 
     @property
+    def key(self) -> tuple[Any, ...]:
+        """What a program is kept under: in the diagonal form the kinds of terms have become data."""
+        if self.form != "diagonal":
+            return (self,)
+        tying = self.places[self.group].start if self.group >= 0 else -1
+        return (self.form, self.coefficients, self.families, tying, self.distribution)
+
+    @property
     def places(self) -> list[slice]:
         """Where the standard deviations of each random term are among all."""
         ends = np.cumsum([0, *(kind.sds for kind in self.kinds)])

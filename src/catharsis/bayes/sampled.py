@@ -134,22 +134,36 @@ def parameters(
     return Parameters(terms, components, priors, shape, data)
 
 
-def sampled(key: Hashable, build: Callable[[], Any], data: Mapping[str, Any], run: Run) -> tuple[Drawn, Diagnostics]:
-    """Draw, once more with shorter steps when transitions diverge, and judge the draws."""
+def sampled(
+    key: Hashable, build: Callable[[], Any], data: Mapping[str, Any], run: Run, levels: int = 0
+) -> tuple[Drawn, Diagnostics]:
+    """Draw, once more with shorter steps when transitions diverge, and judge the draws; `levels` as for `diagnose`."""
     for target in TARGET_ACCEPT:
         drawn = draw(key, build, data, Run(run.draws, run.chains, run.seed, target))
-        diagnostics = diagnose(drawn)
+        diagnostics = diagnose(drawn, levels)
         if not diagnostics.divergences:
             break
     return drawn, diagnostics
 
 
-def diagnose(drawn: Drawn) -> Diagnostics:
-    """Convergence of every free variable."""
+def diagnose(drawn: Drawn, levels: int = 0) -> Diagnostics:
+    """Convergence of every free variable.
+
+    Parameters
+    ----------
+    drawn : Drawn
+    levels : int
+        How many of the coordinates "z" and "w" belong to the model; the rest of a program's have their prior alone.
+
+    References
+    ----------
+    [@vehtari2021]
+    """
     import arviz as az
 
     with quietly():
-        free = az.convert_to_dataset(dict(drawn.values))
+        own = {name: value[..., :levels] if name in ("z", "w") else value for name, value in drawn.values.items()}
+        free = az.convert_to_dataset(own)
         rhat = float(az.rhat(free).to_array().max())
         bulk, tail = (float(az.ess(free, method=way).to_array().min()) for way in ("bulk", "tail"))
         energy = drawn.stats.get("energy")
@@ -206,15 +220,13 @@ def inference_data(found: Draws, drawn: Drawn) -> Any:
         **dict.fromkeys((*found.observed, *found.constant), ("effect", found.labels)), **found.names,
     }  # fmt: skip
     inside = {"b": found.b, "taus": found.taus, "tau": found.taus[..., 0], "theta": found.theta, **found.others}
-    log_prior = {}
-    for i, term in enumerate(terms):
-        prior = found.parameters.priors.of(term)
-        if prior.proper:
-            log_prior[f"b[{term}]"] = prior.log_density(found.b[..., i])
-    for i, name in enumerate(components):
-        prior = found.parameters.priors.tau_of(name)
-        if prior.family != "fixed":
-            log_prior[f"tau[{name}]"] = prior.log_density(found.taus[..., i])
+    own = found.parameters.priors
+    log_prior = {
+        "b": np.stack([own.of(term).log_density(found.b[..., i]) for i, term in enumerate(terms)], axis=-1),
+        "taus": np.stack(
+            [own.tau_of(name).log_density(found.taus[..., i]) for i, name in enumerate(components)], axis=-1
+        ),
+    }
     before = dict(found.before)
     if "taus" in before:
         before["tau"] = before["taus"][..., 0]

@@ -526,7 +526,7 @@ prior on intercept is flat; give it a proper one such as normal(0, 2)
                 f"the exact conditional likelihood would visit {margins.max() * counts.k:.0f} tables at each step; use "
                 "UM.FS, whose answer is the same for such large studies"
             )
-    drawn, diagnostics = sampled(task.key, task.build, task.data(), Run(draws, chains, seed))
+    drawn, diagnostics = sampled(task.key, task.build, task.data(), Run(draws, chains, seed), counts.k)
     labels = distinct(counts.labels)
     found = _assembled(task, drawn, labels, seed)
     bases = found.others.get("base")

@@ -271,7 +271,7 @@ def posterior(
         ("effect",), priors,
     )  # fmt: skip
     model = Model(yi, vi, X, partial, X_partial, sample, own)
-    drawn, diagnostics = sampled(model.key, model.build, model.data(), Run(draws, chains, seed))
+    drawn, diagnostics = sampled(model.key, model.build, model.data(), Run(draws, chains, seed), len(seen))
     found = posterior_of(_assembled(model, drawn, tuple(labels), seed), drawn, diagnostics, level, seed)
     regions = tuple(np.array([row.precision, row.df, *np.ravel(row.regions)]) for row in partial.rows)
     return replace(found, observed=(yi, vi, *regions))

@@ -12,19 +12,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError, did_you_mean, shown
 from catharsis.numerics import FloatArray, log_normal_probability
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DESIGNS = ("one-sample", "two-sample", "correlation", "proportion", "normal")
+DESIGNS = ("one-sample", "two-sample", "correlation", "proportion", "two-proportions", "normal")
+COLUMNS = (
+    "kind", "design", "n", "n1", "n2", "df", "rate", "sei", "sign", "verdict", "alpha", "sided", "label", "sample",
+)  # fmt: skip
 KINDS = ("bounds", "direction")
 VERDICTS = ("sig", "ns")
 NODES = 24  # of each panel of a rule in log s
@@ -297,13 +301,16 @@ def partial_evidence(frame: pd.DataFrame) -> PartialEvidence:
     frame : DataFrame
         `kind`: "direction" (a sign) or "bounds" (a verdict, with or without a sign).
         `design`: "one-sample" (also a paired or before-after comparison: theta is the mean change over its SD),
-        "two-sample" (theta is the standardised mean difference), "correlation" (theta is Fisher's z), "proportion"
-        (theta is the log odds of one proportion against even odds, by a score-like normal statistic with `n`: its
-        standard error is 2 / sqrt(n) at even odds), "normal" (`sei` is the standard error of theta on any scale).
+        "two-sample" (theta is the standardised mean difference), "correlation" (theta is Fisher's z), "proportion" and
+        "two-proportions" (theta is the log odds against those of a reference `rate`, or the log odds ratio; normal,
+        with the standard error that holds at the `rate`), "normal" (`sei` is the standard error of theta on any scale).
+        An F test with 1 and df degrees of freedom is the t test of its design.
         `n`, or `n1` and `n2` for two samples: people analysed. `df`: degrees of freedom of the test where they are not
-        n - 1 or n1 + n2 - 2. `sign`: 1, -1, or 0. `verdict`: "sig" or "ns" at `alpha` (.05 by default), `sided` 2
-        (the default) or 1 (in the direction +1, or that of `sign` of a significant result). `label`, `sample`: names;
-        rows of one sample share their true effect.
+        n - 1, n1 + n2 - 2, or n - 2 for a correlation (a partial correlation has fewer). `rate`: the reference share,
+        or the share of events in both groups together; 0.5 for one proportion when nothing is given. `sign`: 1, -1,
+        or 0. `verdict`: "sig" or "ns" at `alpha` (.05 by default), `sided` 2 (the default) or 1 (in the direction +1,
+        or that of `sign` of a significant result). `label`, `sample`: names; rows of one sample share their true
+        effect.
 
     Returns
     -------
@@ -327,6 +334,14 @@ def partial_evidence(frame: pd.DataFrame) -> PartialEvidence:
     >>> float(np.exp(partial_evidence(frame).log_probability(np.array([0.0]))[0, 0]).round(12))
     0.5
     """
+    import pandas as pd
+
+    if not isinstance(frame, pd.DataFrame):
+        raise ModelError(f"partial evidence is a data frame with one row for each study; this is {shown(frame)}")
+    for name in frame.columns:
+        close = [known for known in COLUMNS if known not in frame.columns and _nearly(str(name), known)]
+        if name not in COLUMNS and close:
+            raise ModelError(f'partial evidence has no column "{name}": did you mean "{close[0]}"?')
     missing = [name for name in ("kind", "design") if name not in frame.columns]
     if missing:
         raise ModelError(f"partial evidence needs the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
@@ -353,7 +368,7 @@ def _row(record: dict[Any, Any], i: int) -> Row:
         verdict = _choice(record, "verdict", VERDICTS, name)
         critical, sided = _critical(record, design, df, name)
         if design == "correlation":
-            critical = _critical_z(critical, precision)
+            critical = math.atanh(critical / math.sqrt(df + critical**2)) * precision  # critical r as a standardised z
         regions, says = _bounds(verdict, sign or 0.0, critical, sided, name)
     if design == "correlation":
         df = math.inf
@@ -394,18 +409,37 @@ def _size(record: dict[Any, Any], design: str, name: str) -> tuple[float, float]
         if sei is None or not sei > 0:
             raise ModelError(f"{name}: a normal design needs its standard error sei, a positive number")
         return 1 / sei, math.inf if given is None else given
-    if design == "two-sample":
+    if design in ("two-sample", "two-proportions"):
         n1, n2 = (_people(record, column, 1, name) for column in ("n1", "n2"))
+        m = math.sqrt(n1 * n2 / (n1 + n2))
+        if design == "two-proportions":
+            return m * _binomial_sd(record, None, name), math.inf
         if n1 + n2 < 3:
             raise ModelError(f"{name}: {n1:g} and {n2:g} people leave no degree of freedom")
-        return math.sqrt(n1 * n2 / (n1 + n2)), n1 + n2 - 2 if given is None else given
+        return m, n1 + n2 - 2 if given is None else given
     least = {"correlation": 4, "one-sample": 2, "proportion": 1}[design]
     n = _people(record, "n", least, name)
     if design == "correlation":
-        return math.sqrt(n - 3), n - 2 if given is None else given
+        df = n - 2 if given is None else given
+        if not 1 < df <= n - 2:
+            raise ModelError(
+                f"{name}: df is {df:g}; a correlation of {n:g} people has more than 1 and at most {n - 2:g}"
+            )
+        return math.sqrt(df - 1), df
     if design == "proportion":
-        return math.sqrt(n) / 2, math.inf
+        return math.sqrt(n) * _binomial_sd(record, 0.5, name), math.inf
     return math.sqrt(n), n - 1 if given is None else given
+
+
+def _binomial_sd(record: dict[Any, Any], otherwise: float | None, name: str) -> float:
+    """Standard deviation of one event at the reference rate."""
+    rate = _number(record, "rate", name)
+    rate = otherwise if rate is None else rate
+    if rate is None:
+        raise ModelError(f"{name}: rate is missing; what share of all people had the event?")
+    if not 0 < rate < 1:
+        raise ModelError(f"{name}: rate is {rate:g}; it lies between 0 and 1")
+    return math.sqrt(rate * (1 - rate))
 
 
 def _people(record: dict[Any, Any], column: str, least: int, name: str) -> float:
@@ -431,10 +465,9 @@ def _critical(record: dict[Any, Any], design: str, df: float, name: str) -> tupl
     return float(-special.ndtri(tail) if math.isinf(df) else -special.stdtrit(df, tail)), int(sided)
 
 
-def _critical_z(t: float, precision: float) -> float:
-    """The critical r of t with n - 2 degrees of freedom, as a standardised Fisher z: atanh(r) m."""
-    n = precision**2 + 3
-    return math.atanh(t / math.sqrt(n - 2 + t**2)) * precision
+def _nearly(name: str, known: str) -> bool:
+    """Whether a name looks like a slip of the pen."""
+    return len(known) > 2 and bool(get_close_matches(name.lower(), [known], n=1, cutoff=0.75))
 
 
 def _choice(record: dict[Any, Any], column: str, allowed: Sequence[str], name: str) -> str:

@@ -29,7 +29,7 @@ PRIORS = {
     "lognormal": ("log-normal", ("mean", "sd")), "t": ("t", ("df", "mean", "scale")),
     "cauchy": ("cauchy", ("mean", "scale")),
 }  # fmt: skip
-ROW_FIELDS = {"kind", "design", "n", "n1", "n2", "sign", "alpha", "verdict", "y", "v"}
+ROW_FIELDS = {"kind", "design", "n", "n1", "n2", "df", "sign", "alpha", "sided", "verdict", "y", "v"}
 
 
 def read_cases(directory: Path) -> list[dict[str, Any]]:
