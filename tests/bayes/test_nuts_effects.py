@@ -142,7 +142,9 @@ def test_true_effects_given_the_parameters_are_those_of_a_joint_normal(random, s
     mean = parameters.b[0, 0] + G @ np.linalg.solve(M, DATA["yi"] - parameters.b[0, 0])
     cov = G - G @ np.linalg.solve(M, G)
     sd = np.sqrt(np.diag(cov))
-    np.testing.assert_allclose(found.theta.mean(axis=0), mean, atol=5 * sd.max() / DRAWS**0.5 + 0.02 * np.ptp(mean) + 0.002)
+    np.testing.assert_allclose(
+        found.theta.mean(axis=0), mean, atol=5 * sd.max() / DRAWS**0.5 + 0.02 * np.ptp(mean) + 0.002
+    )
     np.testing.assert_allclose(np.cov(found.theta.T), cov, atol=0.05 * sd.max() ** 2)
     total = -0.5 * (8 * np.log(2 * np.pi) + np.linalg.slogdet(M)[1])
     total -= 0.5 * (DATA["yi"] - parameters.b[0, 0]) @ np.linalg.solve(M, DATA["yi"] - parameters.b[0, 0])
@@ -157,7 +159,9 @@ def test_true_effects_under_a_t_distribution_are_those_of_importance_sampling():
     parameters = repeated(model, rng)
     found = effects_given(model, parameters, rng)
     prior = parameters.b + random_effects(model, parameters, rng)
-    each = -0.5 * (DATA["yi"].to_numpy() - prior) ** 2 / DATA["vi"].to_numpy() - 0.5 * np.log(2 * np.pi * DATA["vi"].to_numpy())
+    each = -0.5 * (DATA["yi"].to_numpy() - prior) ** 2 / DATA["vi"].to_numpy() - 0.5 * np.log(
+        2 * np.pi * DATA["vi"].to_numpy()
+    )
     for place, study in enumerate((1, 2, 3)):
         rows = np.flatnonzero(DATA["study"] == study)
         weight = np.exp(each[:, rows].sum(axis=1))

@@ -123,7 +123,10 @@ def log_prior(model, point, priors):
         x = point["correlation"]
         step = 1e-5
         moved = [
-            [correlations(model, natural(model, {**point, "correlation": x + sign * step * unit}))[0] for sign in (1, -1)]
+            [
+                correlations(model, natural(model, {**point, "correlation": x + sign * step * unit}))[0]
+                for sign in (1, -1)
+            ]
             for unit in np.eye(len(x))
         ]
         jacobian = np.array([(up - down) / (2 * step) for up, down in moved])
@@ -142,7 +145,9 @@ def written_out(model, point, priors=PRIORS):
 @pytest.mark.parametrize("name", MODELS)
 def test_effects_integrated_out(name):
     model = model_of(name)
-    assert model.shape.form == ("diagonal" if name in ("effects", "study", "study/effect", "DIAG by country", "ID") else "dense")
+    assert model.shape.form == (
+        "diagonal" if name in ("effects", "study", "study/effect", "DIAG by country", "ID") else "dense"
+    )
     function, shapes = compiled(model)
     points = [a_point(shapes, np.random.default_rng(seed)) for seed in range(3)]
     found = np.array([float(function(point)) for point in points])
@@ -304,7 +309,9 @@ def test_programs_depend_on_structure_and_not_on_data():
     assert make_model(blocks, ("intercept", "year"), priors, np.sqrt(fewer["vi"].to_numpy())).shape.key == key
     assert hash(key) == hash(model_of("study/effect").shape.key)
     assert model_of("study/effect", priors=Priors()).shape.key != key
-    assert model_of("DIAG by country", priors=Priors()).shape.key == model_of("study/effect", priors=Priors()).shape.key[:3] + (-1, "normal")
+    assert model_of("DIAG by country", priors=Priors()).shape.key == model_of(
+        "study/effect", priors=Priors()
+    ).shape.key[:3] + (-1, "normal")
     assert model_of("UN").shape.key == model_of("UN with V").shape.key
 
 

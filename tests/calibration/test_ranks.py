@@ -112,6 +112,15 @@ def test_other_worlds_are_uniform_too(engine, name):
         assert p >= simulate.threshold(RECORDS[engine]), quantity
 
 
+@pytest.mark.sampling
+def test_the_sampler_is_uniform_in_other_worlds_too():
+    """Twenty data sets through one compiled program: too few for fine errors, enough for a gross one."""
+    found = simulate.values(model_of("nuts", "two-level"), simulate.ranks, 20, OTHER_SEED)
+    assert ((found > 0) & (found < 1)).all(axis=None)
+    for quantity, p in simulate.verdicts(simulate.counted(found)).items():
+        assert p >= simulate.threshold(RECORDS["nuts"]), quantity
+
+
 @pytest.mark.parametrize("fault", simulate.WRONG)
 def test_transforms_of_wrong_engines_differ(fault):
     model = simulate.EXACT[0]

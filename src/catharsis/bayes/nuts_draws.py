@@ -106,7 +106,8 @@ def inference_data(
         "log_likelihood": {"y": (("effect",), folded(_pointwise(model, effects.theta)))},
         "posterior_predictive": {"y": (("effect",), folded(again))},
         "log_prior": {
-            name: (dims, folded(values)) for name, (dims, values) in _log_prior(model, parameters, named, priors).items()
+            name: (dims, folded(values))
+            for name, (dims, values) in _log_prior(model, parameters, named, priors).items()
         },
     }
     if effects.log_likelihood is not None:

@@ -57,9 +57,7 @@ class Parameters:
             return None if values is None else values[at]
 
         factors = tuple(L if len(L) == 1 and len(self) > 1 else L[at] for L in self.factors)
-        return Parameters(
-            self.b[at], self.taus[at], factors, some(self.df), some(self.share), some(self.inflation)
-        )
+        return Parameters(self.b[at], self.taus[at], factors, some(self.df), some(self.share), some(self.inflation))
 
     def mixture(self) -> tuple[FloatArray, FloatArray]:
         """Log weights and scales lambda (d, j) of the normals that study effects are a mixture of; j = 1: normal."""

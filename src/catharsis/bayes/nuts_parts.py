@@ -114,7 +114,9 @@ def parts_of(blocks: Blocks) -> tuple[Part, ...]:
     found = []
     for s in range(blocks.intercepts):
         if any(not np.isin(stack.K[s], (0.0, 1.0)).all() for stack in stacks):
-            raise ModelError(f"the NUTS engine does not take a known correlation between the levels of {blocks.factors[s]}")
+            raise ModelError(
+                f"the NUTS engine does not take a known correlation between the levels of {blocks.factors[s]}"
+            )
         code = _codes([stack.K[s] for stack in stacks], stacks, blocks.k)
         found.append(Part(INTERCEPT, (blocks.factors[s],), code, one))
     for t, structure in enumerate(blocks.structures):

@@ -525,7 +525,7 @@ def all_evidence_sentences(result: SynthesisResult, labels: dict[str, str]) -> l
     sentences = [
         f"{only}With {rows} that {'report' if len(found.partial) != 1 else 'reports'} only a sign or a verdict "
         f"({level} intervals): {says(found.reported)} when a verdict counts as what it says; {says(found.signs)} when "
-        "significant results count by their sign alone, as if printed because they were significant. "
+        "those past the critical value count by their sign alone, as if printed because they passed it. "
         f"τ {number(found.reported.tau.median)} {bracket(found.reported.tau.low, found.reported.tau.high)}."
     ]
     designs, others = (
