@@ -54,7 +54,7 @@ types: $(VENV)/.dev ## Check types
 check: lint types test ## Everything to run before a commit
 
 golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
-	@$(BIN)/python -m pytest tests/golden/test_golden.py -q --golden-dir $(GOLDEN) --golden-report golden-report.json
+	@$(BIN)/python -m pytest tests/golden/test_golden.py tests/golden/test_partial.py -q --golden-dir $(GOLDEN) --golden-report golden-report.json
 
 calibrate: $(VENV)/.test ## Renew tests/calibration and docs/calibration.md, an hour (SHORT=1: two minutes, shown only)
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py $(if $(SHORT),--short)
