@@ -189,6 +189,27 @@ def test_one_structure_is_compiled_once_and_gets_new_data_and_priors(pair):
 
 
 @sampling
+def test_few_draws_of_many_effects_are_kept(monkeypatch, pair):
+    monkeypatch.setattr(nuts, "MOST", 1000)
+    few = fit_bayes(**PAIR, engine="nuts", draws=1000, chains=2, seed=1)
+    assert few.inference_data.posterior["theta"].shape == (2, 250, 2)
+    assert few.inference_data.sample_stats["diverging"].shape == (2, 250)
+    assert "one draw in 4 is kept" in few.notes[-1]
+    assert few.mu.law.values.shape == (2, 1000)
+    assert abs(few.studies["2"].mean - pair.studies["2"].mean) < DISTANCE * few.studies["2"].mcse
+
+
+@sampling
+def test_a_known_tau_leaves_the_average_to_sample():
+    priors = Priors.parse({"tau": "fixed(0.3)"})
+    post = fit_bayes(**PAIR, priors=priors, engine="nuts", draws=1000, chains=2, seed=1)
+    exact = fit_bayes(**PAIR, priors=priors)
+    assert (post.tau.mean, post.tau.sd, post.diagnostics.ok) == (pytest.approx(0.3), 0.0, True)
+    assert abs(post.mu.mean - exact.mu.mean) < DISTANCE * post.mu.mcse
+    assert post.probability("> 0.2", "tau") == 1
+
+
+@sampling
 def test_the_seed_decides_the_draws(pair):
     again = [fit_bayes(**PAIR, engine="nuts", draws=200, chains=2, seed=seed) for seed in (5, 5, 6)]
     b = [np.asarray(post.inference_data.posterior["b"]) for post in again]
@@ -288,12 +309,15 @@ def test_diverging_runs_are_tried_again_with_shorter_steps(monkeypatch):
     def stand_in(key, build, data, run):
         tried.append(run.target)
         rng = np.random.default_rng(1)
-        values = {"b_unit": rng.normal(size=(2, 50, 1)), "log_tau": rng.normal(size=(2, 50, 1))}
+        values = {"b_unit": rng.normal(size=(2, 50, 1)), "signed_tau": rng.normal(size=(2, 50, 1))}
         return Drawn(values, {"diverging": np.arange(100).reshape(2, 50) < 2}, "nutpie")
 
     monkeypatch.setattr(nuts, "draw", stand_in)
     post = fit_bayes(**PAIR, engine="nuts")
-    assert tried == [0.99, 0.999]
+    assert tried == [0.95, 0.995]
+    with pytest.raises(KeyError, match="z"):  # the stand-in draws no effects
+        fit_bayes(**PAIR, engine="nuts", effects="sampled")
+    assert tried[2:] == [0.99, 0.999]
     assert post.diagnostics.divergences == 2
     assert "2 transitions diverged (must be none)" in post.diagnostics.problems
     assert np.isnan(post.diagnostics.ebfmi)  # a run without energies is not reportable either
@@ -306,7 +330,7 @@ def test_a_parameter_that_does_not_mix_is_seen_among_those_that_do(monkeypatch):
     stuck[1] = np.nan
 
     def stand_in(key, build, data, run):
-        values = {"b_unit": rng.normal(size=(2, 500, 1)), "log_tau": stuck}
+        values = {"b_unit": rng.normal(size=(2, 500, 1)), "signed_tau": stuck}
         return Drawn(values, {"diverging": np.zeros((2, 500), bool), "energy": rng.normal(size=(2, 500))}, "nutpie")
 
     monkeypatch.setattr(nuts, "draw", stand_in)
@@ -324,6 +348,9 @@ def test_a_parameter_that_does_not_mix_is_seen_among_those_that_do(monkeypatch):
             "leave large values of tau without bound; use a proper prior on tau, such as half-normal(0.5), or more "
             "studies",
         ),
+        ({"draws": 2.5}, "draws is a whole number, not 2.5"),
+        ({"chains": True}, "chains is a whole number, not true"),
+        ({"seed": -1}, "the seed is -1; it lies between 0 and 2^32 - 1"),
         ({"draws": 3}, "4 chains of 3 draws tell nothing: use 1 chain or more of 4 draws or more"),
         ({"chains": 0}, "0 chains of 4000 draws tell nothing: use 1 chain or more of 4 draws or more"),
         ({"effects": "marginal"}, 'effects is "marginal": use one of: integrated, sampled'),

@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 
 from catharsis.bayes.fit import fit_bayes
+from catharsis.bayes.nuts_distribution import parse_distribution
 from catharsis.bayes.nuts_effects import effects_given, errors, parameters_of, prior_parameters, random_effects
-from catharsis.bayes.nuts_model import make_model, parse_distribution
+from catharsis.bayes.nuts_model import make_model
 from catharsis.bayes.nuts_sampling import Drawn
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError
@@ -106,7 +107,8 @@ def model_of(random, struct=None, V=None, distribution="normal", effects=None):
 
 def repeated(model, rng):
     """The parameters of one random point, many times."""
-    free = {"b_unit": rng.normal(size=1), "log_tau": rng.normal(0, 0.5, len(model.shape.free))}
+    name = "log_tau" if model.shape.correlations else "signed_tau"
+    free = {"b_unit": rng.normal(size=1), name: rng.normal(0, 0.5, len(model.shape.free))}
     if model.shape.correlations:
         free["correlation"] = rng.normal(size=model.shape.correlations)
     tiled = {name: np.tile(value, (1, DRAWS, 1)) for name, value in free.items()}

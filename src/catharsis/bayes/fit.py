@@ -103,9 +103,9 @@ def fit_bayes(
             f'distribution="{distribution}" needs a sampler: quadrature knows normal effects only; use engine="nuts"'
         )
     if engine == "exact" and effects is not None:
-        raise ModelError('effects= chooses how NUTS treats true effects; the exact engine integrates them out always')
+        raise ModelError("effects= chooses how NUTS treats true effects; the exact engine integrates them out always")
     if partial is not None and (distribution != "normal" or effects is not None):
-        raise ModelError("with partial evidence the effects of studies are normal: leave out distribution= and effects=")
+        raise ModelError("with partial evidence study effects are normal: leave out distribution= and effects=")
     if priors is not None and not isinstance(priors, Priors):
         raise ModelError(
             f"priors= takes Priors, not {shown(priors)}; texts become Priors by "

@@ -22,6 +22,7 @@ import numpy as np
 
 from catharsis.bayes.exact import existing
 from catharsis.bayes.fitted import Nodes
+from catharsis.bayes.nuts_distribution import parse_distribution
 from catharsis.bayes.nuts_draws import Named, diagnose, inference_data
 from catharsis.bayes.nuts_effects import (
     Effects,
@@ -33,13 +34,17 @@ from catharsis.bayes.nuts_effects import (
     summed,
 )
 from catharsis.bayes.nuts_existence import existence
-from catharsis.bayes.nuts_model import Model, make_model, parse_distribution, pymc_model
+from catharsis.bayes.nuts_model import Model, make_model
+from catharsis.bayes.nuts_program import pymc_model
 from catharsis.bayes.nuts_sampling import TARGET_ACCEPT, Run, draw
 from catharsis.bayes.posterior import Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Priors
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.blocks import Blocks
 from catharsis.numerics import FloatArray
+
+MOST = 40_000_000  # draws of true effects that are kept (320 MB, in each of three groups of InferenceData)
+TARGET_INTEGRATED = (0.95, 0.995)  # acceptance: a posterior without a funnel takes longer steps
 
 
 def posterior(
@@ -94,19 +99,26 @@ def posterior(
     known = existence(blocks, terms, priors)
     priors = known.priors
     model = make_model(blocks, terms, priors, known.sei, law, effects)
-    for target in TARGET_ACCEPT:
+    for target in TARGET_ACCEPT if model.shape.form == "sampled" else TARGET_INTEGRATED:
         drawn = draw(model.shape.key, lambda: pymc_model(model), model.data, replace(run, target=target))
         diagnostics = diagnose(model, drawn)
         if not diagnostics.divergences:
             break
-    rng = np.random.default_rng([seed, 1])
     parameters = parameters_of(model, drawn)
-    found = _effects(model, parameters, drawn.values.get("z"), rng)
     deviation, alone = new_study(model, parameters, np.random.default_rng([seed, 2]))
-    named = Named(terms, tuple(labels), _studies(model, members or labels))
-    idata = inference_data(model, drawn, parameters, found, named, priors, seed)
-
     fold = drawn.stats["diverging"].shape
+    step = max(1, math.ceil(blocks.k * len(parameters) / MOST))
+    kept = replace(
+        drawn,
+        values={name: value[:, ::step] for name, value in drawn.values.items()},
+        stats={name: value[:, ::step] for name, value in drawn.stats.items()},
+    )
+    some = parameters if step == 1 else parameters_of(model, kept)
+    found = _effects(model, some, kept.values.get("z"), np.random.default_rng([seed, 1]))
+    named = Named(terms, tuple(labels), _studies(model, members or labels))
+    idata = inference_data(model, kept, some, found, named, priors, seed)
+    thinned = (f"of true effects, and in inference_data, one draw in {step} is kept",) if step > 1 else ()
+
     tau = np.sqrt((parameters.taus[:, summed(model)] ** 2).sum(axis=1))
     least = min(known.taus[model.components[i]] for i in summed(model))
 
@@ -137,11 +149,11 @@ def posterior(
     return Posterior(
         engine="nuts", terms=terms, coefficients={term: linear(unit[i]) for i, term in enumerate(terms)},
         tau=marginal(tau, least), taus=taus, new=linear(unit[0], new=True),
-        studies=SampledEffects(labels, found.theta.reshape(*fold, -1), level), linear=linear, priors=priors,
+        studies=SampledEffects(labels, found.theta.reshape(fold[0], -1, blocks.k), level), linear=linear, priors=priors,
         level=level, log_evidence=math.nan, error=math.nan, chance=chance, diagnostics=diagnostics,
         inference_data=idata, nodes=_nodes(blocks, parameters) if simple else None,
-        outliers={} if found.outlier is None else dict(zip(named.studies, found.outlier.mean(axis=0).tolist(), strict=True)),
-        notes=(*priors.notes, *known.notes, *law.notes),
+        outliers={} if found.outlier is None else dict(zip(named.studies, found.outlier.mean(axis=0), strict=True)),
+        notes=(*priors.notes, *known.notes, *law.notes, *thinned),
     )  # fmt: skip
 
 

@@ -83,26 +83,26 @@ def evaluate(M: FloatArray, r: FloatArray, size: IntArray) -> tuple[FloatArray, 
     return value, pull, slope
 
 
-class BlockLikelihood(Op):  # type: ignore[misc]
+class BlockLikelihood(Op):
     """`evaluate` as an operation; the gradient of its first output is made of the other two."""
 
     __props__ = ()
 
-    def make_node(self, M: Any, r: Any, size: Any) -> Apply:
-        """Of symbols."""
-        return Apply(self, [as_tensor(M), as_tensor(r), as_tensor(size)], [dvector(), dmatrix(), dtensor3()])
+    def make_node(self, *inputs: Any) -> Apply[Any]:
+        """Of symbols M, r and size."""
+        return Apply(self, [as_tensor(value) for value in inputs], [dvector(), dmatrix(), dtensor3()])
 
-    def perform(self, node: Apply, inputs: Any, output_storage: Any) -> None:
+    def perform(self, node: Apply[Any], inputs: Any, output_storage: Any) -> None:
         """Of numbers."""
         with np.errstate(invalid="ignore"):
             for cell, found in zip(output_storage, evaluate(*inputs), strict=True):
                 cell[0] = found
 
-    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
         """The sizes of blocks are not differentiated."""
         return [[True] * 3, [True] * 3, [False] * 3]
 
-    def infer_shape(self, fgraph: Any, node: Apply, shapes: Any) -> list[Any]:
+    def infer_shape(self, fgraph: Any, node: Apply[Any], shapes: Any) -> list[Any]:
         """As the inputs."""
         return [shapes[1][:1], shapes[1], shapes[0]]
 
@@ -112,11 +112,12 @@ class BlockLikelihood(Op):  # type: ignore[misc]
         return [up[:, None, None] * outputs[2], -up[:, None] * outputs[1], DisconnectedType()()]
 
 
-@register_funcify_default_op_cache_key(BlockLikelihood)  # type: ignore[untyped-decorator]
-def _compiled(op: BlockLikelihood, node: Apply, **_: Any) -> Any:
+@register_funcify_default_op_cache_key(BlockLikelihood)  # type: ignore[no-untyped-call, untyped-decorator]
+def _compiled(op: BlockLikelihood, node: Apply[Any], **_: Any) -> Any:
     return numba_basic.numba_njit(evaluate)
 
 
 def block_log_likelihood(M: Any, r: Any, size: Any) -> Any:
     """(b,) log densities of symbols."""
-    return BlockLikelihood()(M, r, size)[0]
+    found: Any = BlockLikelihood()(M, r, size)
+    return found[0]

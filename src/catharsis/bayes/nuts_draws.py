@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from catharsis.bayes.nuts_distribution import DF_PRIOR, INFLATION_MEAN, LEAST_DF, SHARE_PRIOR
 from catharsis.bayes.nuts_effects import (
     Effects,
     Parameters,
@@ -19,12 +20,13 @@ from catharsis.bayes.nuts_effects import (
     random_effects,
     summed,
 )
-from catharsis.bayes.nuts_model import DF_PRIOR, INFLATION_MEAN, LEAST_DF, SHARE_PRIOR, Model
+from catharsis.bayes.nuts_model import Model
 from catharsis.bayes.nuts_sampling import Drawn, quietly
 from catharsis.bayes.posterior import Diagnostics
 from catharsis.bayes.priors import Priors
 from catharsis.numerics import FloatArray
 
+Values = tuple[tuple[str, ...], FloatArray]  # dimensions besides chain and draw, and the array
 LOG_2PI = math.log(2 * math.pi)
 PRIOR_DRAWS = 1000
 
@@ -58,6 +60,8 @@ def diagnose(model: Model, drawn: Drawn) -> Diagnostics:
         flat = values.reshape(*values.shape[:2], -1)
         if name == "z":  # beyond the levels of this model there is nothing but the prior
             flat = flat[..., : sum(part.levels * part.kind.q for part in model.parts)]
+        elif name == "signed_tau":  # both signs are one tau
+            flat = np.abs(flat)
         columns += list(np.moveaxis(flat, 2, 0))
     with quietly():
         rhat = np.max([float(az.rhat(x)) for x in columns])  # nan when any is, as for a single chain
@@ -95,12 +99,14 @@ def inference_data(
         "term": list(named.terms), "factor": list(model.components), "effect": list(named.effects),
         "pair": list(model.pairs), "study": list(named.studies),
     }  # fmt: skip
-    posterior = {name: (dims, folded(values)) for name, (dims, values) in _own(model, parameters).items()}
+    posterior: dict[str, Values] = {
+        name: (dims, folded(values)) for name, (dims, values) in _own(model, parameters).items()
+    }
     posterior["theta"] = (("effect",), folded(effects.theta))
     if effects.outlier is not None:
         posterior["outlier"] = (("study",), folded(effects.outlier))
     again = effects.theta + errors(model, len(parameters), rng)
-    groups = {
+    groups: dict[str, dict[str, Values]] = {
         "posterior": posterior,
         "sample_stats": {name: ((), value) for name, value in drawn.stats.items()},
         "log_likelihood": {"y": (("effect",), folded(_pointwise(model, effects.theta)))},
@@ -114,7 +120,7 @@ def inference_data(
         groups["log_likelihood_study"] = {"y": (("study",), folded(effects.log_likelihood))}
     groups |= _before(model, named, priors, rng)
     blocks = model.blocks
-    fixed = {
+    fixed: dict[str, dict[str, Values]] = {
         "observed_data": {"y": (("effect",), blocks.y)},
         "constant_data": {"vi": (("effect",), blocks.variances), "X": (("effect", "term"), blocks.X)},
     }
@@ -126,9 +132,7 @@ def inference_data(
         return az.InferenceData(**sets)
 
 
-def _dataset(
-    values: Mapping[str, tuple[tuple[str, ...], FloatArray]], coords: Mapping[str, Sequence[str]], drawn: bool
-) -> Any:
+def _dataset(values: Mapping[str, Values], coords: Mapping[str, Sequence[str]], drawn: bool) -> Any:
     import xarray as xr
 
     lead = ("chain", "draw") if drawn else ()
@@ -140,9 +144,9 @@ def _dataset(
     return xr.Dataset(used, coords=own)
 
 
-def _own(model: Model, parameters: Parameters) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
+def _own(model: Model, parameters: Parameters) -> dict[str, Values]:
     tau = np.sqrt((parameters.taus[:, summed(model)] ** 2).sum(axis=1))
-    found: dict[str, tuple[tuple[str, ...], FloatArray]] = {
+    found: dict[str, Values] = {
         "b": (("term",), parameters.b), "taus": (("factor",), parameters.taus), "tau": ((), tau),
     }  # fmt: skip
     if model.pairs:
@@ -156,25 +160,24 @@ def _own(model: Model, parameters: Parameters) -> dict[str, tuple[tuple[str, ...
 
 def _pointwise(model: Model, theta: FloatArray) -> FloatArray:
     """Log density (d, k) of each effect given its true effect and the errors of the others."""
-    if "vi" in model.data:
-        v = model.data["vi"]
-        return np.asarray(-0.5 * (LOG_2PI + np.log(v) + (model.data["yi"] - theta) ** 2 / v))
+    y = model.blocks.y
+    if model.independent:
+        v = model.blocks.variances
+        return np.asarray(-0.5 * (LOG_2PI + np.log(v) + (y - theta) ** 2 / v))
     found = np.empty_like(theta)
     for stack in model.blocks.stacks:
         precision = np.linalg.inv(stack.V)
         own = np.diagonal(precision, axis1=1, axis2=2)
-        pull = np.einsum("bij,dbj->dbi", precision, model.data["yi"][stack.rows] - theta[:, stack.rows])
+        pull = np.einsum("bij,dbj->dbi", precision, y[stack.rows] - theta[:, stack.rows])
         found[:, stack.rows] = -0.5 * (LOG_2PI - np.log(own) + pull**2 / own)
     return found
 
 
-def _log_prior(
-    model: Model, parameters: Parameters, named: Named, priors: Priors
-) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
+def _log_prior(model: Model, parameters: Parameters, named: Named, priors: Priors) -> dict[str, Values]:
     """Log prior density of each parameter; of correlations it is constant, and left out."""
     b = [priors.of(term).log_density(parameters.b[:, i]) for i, term in enumerate(named.terms)]
     taus = [prior.log_density(parameters.taus[:, i]) for i, prior in enumerate(model.priors)]
-    found: dict[str, tuple[tuple[str, ...], FloatArray]] = {
+    found: dict[str, Values] = {
         "b": (("term",), np.stack(b, axis=1)), "taus": (("factor",), np.stack(taus, axis=1)),
     }  # fmt: skip
     if model.shape.distribution == "t" and parameters.df is not None:
@@ -191,9 +194,7 @@ def _log_prior(
     return found
 
 
-def _before(
-    model: Model, named: Named, priors: Priors, rng: np.random.Generator
-) -> dict[str, dict[str, tuple[tuple[str, ...], FloatArray]]]:
+def _before(model: Model, named: Named, priors: Priors, rng: np.random.Generator) -> dict[str, dict[str, Values]]:
     """Draws from priors and of what they predict; nothing where one is improper."""
     own = [priors.of(term) for term in named.terms]
     if not all(prior.proper for prior in (*own, *model.priors)):

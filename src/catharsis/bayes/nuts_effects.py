@@ -15,10 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from catharsis.bayes.nuts_model import DF_UNIT, INFLATION_MEAN, LEAST_DF, Model, t_rule
-from catharsis.bayes.nuts_parts import correlation_factor, product
+from catharsis.bayes.nuts_distribution import DF_PRIOR, DF_UNIT, INFLATION_MEAN, LEAST_DF, SHARE_PRIOR, t_rule
+from catharsis.bayes.nuts_model import Model
+from catharsis.bayes.nuts_parts import correlation_factor, product, shapes
 from catharsis.bayes.nuts_sampling import Drawn
-from catharsis.numerics import FloatArray
+from catharsis.likelihood.structures import UNSTRUCTURED, pairs
+from catharsis.numerics import FloatArray, IntArray
 
 LOG_2PI = math.log(2 * math.pi)
 CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
@@ -50,7 +52,7 @@ class Parameters:
     def __len__(self) -> int:
         return len(self.b)
 
-    def batch(self, at: slice) -> Parameters:
+    def batch(self, at: slice | IntArray) -> Parameters:
         """Some of the draws."""
 
         def some(values: FloatArray | None) -> FloatArray | None:
@@ -84,7 +86,10 @@ def parameters_of(model: Model, drawn: Drawn) -> Parameters:
     data, shape = model.data, model.shape
     b = data["b_centre"] + values["b_unit"] @ data["b_half"].T
     taus = np.tile(data["tau_numbers"][:, 0], (len(b), 1))
-    for place, i in enumerate(shape.free):
+    logged = [i for i in shape.free if i not in shape.signed]
+    for place, i in enumerate(shape.signed):
+        taus[:, i] = data["tau_unit"][i] * np.abs(np.sinh(values["signed_tau"][:, place]))
+    for place, i in enumerate(logged):
         x = values["log_tau"][:, place]
         if shape.families[i] == "interval":
             low, high = data["tau_numbers"][i, :2]
@@ -121,9 +126,6 @@ def _stacked(elements: Sequence[Sequence[FloatArray | float]]) -> FloatArray:
 
 def prior_parameters(model: Model, terms_draws: FloatArray, rng: np.random.Generator) -> Parameters:
     """Parameters drawn from their priors, given draws (d, p) of the coefficients."""
-    from catharsis.bayes.nuts_model import DF_PRIOR, SHARE_PRIOR
-    from catharsis.bayes.nuts_parts import shapes
-
     d = len(terms_draws)
     taus = np.stack([prior.draw(rng, d) for prior in model.priors], axis=1)
     a = np.array([each for kind in model.shape.kinds for each in shapes(kind)])
@@ -142,8 +144,6 @@ def prior_parameters(model: Model, terms_draws: FloatArray, rng: np.random.Gener
 
 def correlations(model: Model, parameters: Parameters) -> FloatArray:
     """(d, r) correlations in the order of `Model.pairs`."""
-    from catharsis.likelihood.structures import UNSTRUCTURED, pairs
-
     found = []
     for kind, L in zip(model.shape.kinds, parameters.factors, strict=True):
         if kind.correlations:
@@ -198,10 +198,10 @@ def _joined(parts: Sequence[Effects]) -> Effects:
 
 def _diagonal(model: Model, given: Parameters, rng: np.random.Generator) -> Effects:
     data, shape = model.data, model.shape
-    own = given.taus**2 @ data["squares"].T  # variance that each effect has besides its study
-    v = data["vi"]
+    y, v, squares = data["effects"][0], data["effects"][1], data["effects"][2:]
+    own = given.taus**2 @ squares  # variance that each effect has besides its study
     mean = given.b @ data["X"].T
-    residual = data["yi"] - mean
+    residual = y - mean
     D = own + v
     each = -0.5 * (LOG_2PI + np.log(D) + residual**2 / D)
     if shape.group < 0:
@@ -250,7 +250,7 @@ def _dense(model: Model, given: Parameters, rng: np.random.Generator) -> Effects
     V = data["V"] + (1 - inside)[:, :, None] * np.eye(rows.shape[1])  # rows beyond a block's size stand alone
     M = C + V
     mean = given.b @ data["X"].T
-    residual = (data["yi"] - mean)[:, rows] * inside
+    residual = (data["effects"][0] - mean)[:, rows] * inside
     half = np.linalg.cholesky(M)
     white = np.linalg.solve(half, residual[..., None])[..., 0]
     log_det = np.log(np.diagonal(half, axis1=2, axis2=3)).sum(axis=2)
@@ -277,7 +277,7 @@ def random_effects(model: Model, given: Parameters, rng: np.random.Generator) ->
     return found
 
 
-def _added(z: FloatArray, outer: FloatArray, design: FloatArray, sd: FloatArray, L: FloatArray) -> FloatArray:
+def _added(z: FloatArray, outer: IntArray, design: FloatArray, sd: FloatArray, L: FloatArray) -> FloatArray:
     """A S L z for effects (d, k), from z (d, m, q)."""
     u = z @ np.swapaxes(L, 1, 2) * sd[:, None, :]
     return np.asarray((u[:, outer] * design).sum(axis=2))
@@ -303,8 +303,8 @@ def effects_sampled(model: Model, parameters: Parameters, z: FloatArray) -> Effe
 
 def errors(model: Model, d: int, rng: np.random.Generator) -> FloatArray:
     """(d, k) draws of sampling errors."""
-    if "vi" in model.data:
-        return np.asarray(np.sqrt(model.data["vi"]) * rng.standard_normal((d, model.blocks.k)))
+    if model.independent:
+        return np.asarray(np.sqrt(model.blocks.variances) * rng.standard_normal((d, model.blocks.k)))
     found = np.empty((d, model.blocks.k))
     for stack in model.blocks.stacks:
         z = rng.standard_normal((d, *stack.rows.shape))

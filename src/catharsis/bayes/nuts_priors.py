@@ -1,7 +1,10 @@
-"""Priors on standard deviations in PyTensor: the families of `prior_families`, on the logarithm of tau.
+"""Priors on standard deviations in PyTensor: the families of `prior_families`, on coordinates made for sampling.
 
-On the log scale every family has light tails on both sides, so that one coordinate serves all of them. Densities leave
-out constants; a test holds them against `Prior.log_density`. Parameters are data of the compiled model.
+On the log scale every family has light tails on both sides, so that one coordinate serves all of them. But there tau
+near 0 is a long way out, which a sampler visits seldom and stays in for long. Where a density is regular at 0,
+tau = unit |sinh x| makes 0 an ordinary point: the likelihood, a function of tau^2, goes through it smoothly, and far
+out x is a logarithm again. Densities leave out constants; a test holds them against `Prior.log_density`. Parameters are
+data of the compiled model.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from catharsis.bayes.priors import Prior
 from catharsis.numerics import FloatArray
 
 NUMBERS = 3  # that a family has at most
+REGULAR = ("half-normal", "half-cauchy", "half-t", "half-logistic", "exponential", "lomax", "dumouchel", "uniform")
+SIGNED = "signed "  # before a family's name: the coordinate that goes through 0
 OF_EACH_ERROR = ("conventional", "jeffreys", "overall-jeffreys", "berger-deely")  # need all standard errors, not one
 
 
@@ -57,6 +62,11 @@ def log_density(family: str, tau: Any, number: Any, sei: Any) -> Any:
 def family_of(prior: Prior) -> str:
     """The name under which a prior is compiled: a bounded uniform one has a coordinate of its own."""
     return "interval" if prior.family == "uniform" and prior.parameters else prior.family
+
+
+def signed(family: str) -> str:
+    """The family with the coordinate that goes through 0, where its density is regular there."""
+    return SIGNED + family if family in REGULAR else family
 
 
 def numbers(prior: Prior) -> FloatArray:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from catharsis.errors import ModelError
+from catharsis.errors import ModelError, shown
 from catharsis.numerics import FloatArray
 
 TARGET_ACCEPT = (0.99, 0.999)  # the posterior of few studies needs short steps; the second when the first diverges
@@ -48,6 +48,12 @@ class Run:
 
     def __post_init__(self) -> None:
         """Refuse a run that tells nothing."""
+        for name in ("draws", "chains", "seed"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                raise ModelError(f"{name} is a whole number, not {shown(value)}")
+        if not 0 <= self.seed < 2**32:
+            raise ModelError(f"the seed is {self.seed}; it lies between 0 and 2^32 - 1")
         if self.draws < MIN_DRAWS or self.chains < 1:
             raise ModelError(
                 f"{self.chains} chains of {self.draws} draws tell nothing: use 1 chain or more of {MIN_DRAWS} draws or "

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from catharsis.bayes import nuts_model, nuts_priors
+from catharsis.bayes import nuts_model, nuts_priors, nuts_program
 from catharsis.bayes.nuts_sampling import TARGET_ACCEPT, Drawn, Run, draw, quietly
 from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Priors
@@ -68,7 +68,9 @@ class Parameters:
         """Coefficients (p,) and standard deviations (s,), inside a `pymc.Model`."""
         import pytensor.tensor as pt
 
-        return nuts_model._b(pm, pt, self.shape, held), nuts_model._taus(pm, pt, self.shape, held)
+        return nuts_program.coefficient_symbols(pm, pt, self.shape, held), nuts_program.tau_symbols(
+            pm, pt, self.shape, held
+        )
 
     def of(self, drawn: Drawn) -> tuple[FloatArray, FloatArray]:
         """The same from draws: (chains, n, p) and (chains, n, s)."""
@@ -125,7 +127,7 @@ def parameters(
             )
     blocks = make_blocks(yi, X, vi, [("effect", np.arange(len(yi), dtype=np.int64))])
     shape = nuts_model.Shape("sampled", len(terms), tuple(nuts_priors.family_of(prior) for prior in chosen), kinds=())
-    data: dict[str, Any] = dict(nuts_model._coefficients(blocks, terms, priors))
+    data: dict[str, Any] = dict(nuts_model.coefficient_data(blocks, terms, priors))
     if shape.free:
         data["tau_unit"] = np.array([nuts_priors.unit(prior, sei) for prior in chosen])
     data["tau_numbers"] = np.array([nuts_priors.numbers(prior) for prior in chosen])
