@@ -45,7 +45,7 @@ def pymc_model(model: Model) -> Any:
             pm.Potential("likelihood", _dense_likelihood(pt, shape, held, residual, taus, factors))
         else:
             z = pm.Flat("z", shape=shape.size)
-            pm.Potential("effects", _law_of_z(pt, shape, held, z, mixing))
+            pm.Potential("z_prior", _law_of_z(pt, shape, held, z, mixing))
             for t, (kind, place) in enumerate(zip(shape.kinds, shape.places, strict=True)):
                 u = z[held[f"place{t}"]]
                 if kind.correlations:
