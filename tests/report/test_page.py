@@ -352,3 +352,18 @@ def test_the_tables_hold_what_results_json_holds(crying):
     first = next(row for row in estimates if row["synthesis"] == "mood")
     head = crying.record["syntheses"]["mood"]["headline"]
     assert {name: float(first[name]) for name in ("estimate", "low", "high")}.items() <= head.items()
+
+
+def test_all_evidence_shows_both_readings_and_what_was_left_out(crying):
+    section = crying.words("mood-standardised")
+    found = crying.record["syntheses"]["mood-standardised"]["all_evidence"]
+    for reading in ("reported", "signs"):
+        mu = found[reading]["coefficients"]["intercept"]
+        assert f"{minus(mu['mean'])} [{minus(mu['low'])}, {minus(mu['high'])}]" in section
+    for key, row in found["rows"].items():
+        assert key in section
+        assert minus(row["shift"], sign=True) in section
+    for key, why in found["left_out"].items():
+        assert f"{key}: {why}" in section
+    assert "of one survey, so τ here mixes" in section
+    assert found["signs"]["coefficients"]["intercept"]["mean"] > found["reported"]["coefficients"]["intercept"]["mean"]

@@ -11,7 +11,7 @@ polynomial; one that starts like the root of 1/tau is followed to 0 in the root 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -19,15 +19,16 @@ import numpy as np
 from numpy.polynomial import legendre
 from scipy.special import ndtr
 
+from catharsis.bayes.conditional import Conditional, regress
 from catharsis.bayes.fitted import Nodes, observed
 from catharsis.bayes.marginals import GaussianMixture, PointMass, mixture_quantiles, shortest_interval, summit
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.bayes.simulation import Simulated, draw_boxes, draw_coefficients, draw_effects
+from catharsis.bayes.study_effects import StudyEffects
 from catharsis.bayes.true_effects import TrueEffects
 from catharsis.errors import ModelError
 from catharsis.likelihood.blocks import Blocks
-from catharsis.likelihood.marginal import LOG_2PI
 from catharsis.numerics import FloatArray, root
 
 NODES = 20  # per panel; exact for polynomials of degree 39
@@ -43,26 +44,6 @@ SCAN = 48  # lower tails tried for the shortest interval of tau, whose density m
 WITHIN = 16  # points that a first panel gets when a maximum over tau is sought
 
 X_NODES, X_WEIGHTS = legendre.leggauss(NODES)
-
-
-@dataclass(frozen=True, slots=True)
-class Conditional:
-    """The Gaussian posterior of b at each tau, and the log marginal likelihood there.
-
-    Attributes
-    ----------
-    mean : (g, p) array
-    cov : (g, p, p) array
-    log_likelihood : (g,) array
-        log p(y | tau), b integrated out; constants included where the prior on b is proper.
-    log_peak : (g,) array
-        log p(y, b | tau) at its highest b, which is `mean`.
-    """
-
-    mean: FloatArray
-    cov: FloatArray
-    log_likelihood: FloatArray
-    log_peak: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +136,9 @@ def conditional(model: Rotated, terms: Sequence[str], priors: Priors, tau: Float
 
 
 def _conditional(model: Rotated, terms: Sequence[str], priors: Priors, tau: FloatArray) -> Conditional:
-    prior_mean, precision = priors.location(terms)
-    k, p, g = len(model.d), len(terms), len(tau)
     ratio = tau[:, None] ** 2 * model.d
-    # a normal prior is p more observations; QR keeps the digits that normal equations square away
-    observed = np.empty((g, k + p, p + 1))
-    observed[:, :k] = model.joint / np.sqrt(1 + ratio)[:, :, None]
-    observed[:, k:] = np.sqrt(precision)[:, None] * np.column_stack([np.eye(p), prior_mean])
-    R = np.asarray(np.linalg.qr(observed, mode="r"))
-    inverse = np.linalg.inv(R[:, :p, :p])
-    proper = precision > 0
-    log_det = model.log_det + np.log1p(ratio).sum(axis=1) - float(np.log(precision[proper]).sum())
-    log_information = 2 * np.log(np.abs(np.diagonal(R, axis1=1, axis2=2)[:, :p])).sum(axis=1)
-    constant = (k - int((~proper).sum())) * LOG_2PI
-    peak = -0.5 * (log_det + R[:, p, p] ** 2 + (k + int(proper.sum())) * LOG_2PI)
-    return Conditional(
-        np.einsum("gij,gj->gi", inverse, R[:, :p, p]),
-        np.einsum("gij,glj->gil", inverse, inverse),
-        -0.5 * (log_det + log_information + R[:, p, p] ** 2 + constant),
-        peak,
-    )
+    white = model.joint / np.sqrt(1 + ratio)[:, :, None]
+    return regress(white, model.log_det + np.log1p(ratio).sum(axis=1), *priors.location(terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -778,20 +742,23 @@ def _own_variances(blocks: Blocks) -> FloatArray | None:
     return v
 
 
-class Studies(Mapping[str, Marginal]):
+class Studies(StudyEffects):
     """Shrunken effects of the univariate model, computed when first asked for: theta_i | tau is Gaussian too."""
 
     def __init__(
         self, labels: Sequence[str], blocks: Blocks, variances: FloatArray, mixture: Mixture, level: float
     ) -> None:
-        self._labels, self._blocks, self._v = tuple(labels), blocks, variances
-        self._mixture, self._level = mixture, level
+        super().__init__(labels)
+        self._blocks, self._v, self._mixture, self._level = blocks, variances, mixture, level
 
     @cached_property
-    def _found(self) -> dict[str, Marginal]:
+    def _all(self) -> list[Marginal]:
         size = max(1, CHUNK // len(self._mixture.tau))
         parts = [self._marginals(slice(i, i + size)) for i in range(0, len(self._v), size)]
-        return dict(zip(self._labels, (one for part in parts for one in part), strict=True))
+        return [one for part in parts for one in part]
+
+    def _marginal(self, i: int) -> Marginal:
+        return self._all[i]
 
     def _marginals(self, rows: slice) -> list[Marginal]:
         mixture, v = self._mixture, self._v[rows, None]
@@ -801,15 +768,3 @@ class Studies(Mapping[str, Marginal]):
         lever = np.einsum("ki,gij,kj->kg", X, mixture.cov, X, optimize=True)
         centre = keep * y + pull * (X @ mixture.mean.T)
         return marginals(mixture.weight, centre, keep * v + pull**2 * lever, self._level)
-
-    def __getitem__(self, label: str) -> Marginal:
-        """The effect of one study."""
-        return self._found[label]
-
-    def __iter__(self) -> Iterator[str]:
-        """Labels in the order of the data."""
-        return iter(self._labels)
-
-    def __len__(self) -> int:
-        """Number of effects."""
-        return len(self._labels)

@@ -15,7 +15,8 @@ from itertools import combinations
 import numpy as np
 from scipy.special import ndtr
 
-from catharsis.bayes.components import Components, Conditional, combined_rank, conditional
+from catharsis.bayes.components import Components, combined_rank, conditional
+from catharsis.bayes.conditional import Conditional
 from catharsis.bayes.exact import Coordinate, existing, marginals
 from catharsis.bayes.fitted import Nodes, observed
 from catharsis.bayes.marginals import Law, PointMass

@@ -11,6 +11,7 @@ import numpy as np
 from catharsis.bayes.fitted import Fitted
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
+from catharsis.bayes.study_effects import distinct
 from catharsis.errors import ModelError, did_you_mean, shown
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.blocks import Blocks, make_blocks, sampling_variances
@@ -171,27 +172,6 @@ def fit_bayes(
         member = {label: names[first][code] for label, code in zip(labels, groups[first].tolist(), strict=True)}
     model = Fitted(blocks=blocks, labels=labels, groups=groups, levels=names, fit=fitted)
     return replace(fitted(blocks, labels), model=model)
-
-
-def distinct(labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels told apart: the second "Lee" becomes "Lee (2)".
-
-    Examples
-    --------
-    >>> distinct(["Lee", "Kim", "Lee"])
-    ('Lee', 'Kim', 'Lee (2)')
-    """
-    found: list[str] = []
-    taken, met = set(labels), set()
-    counts: dict[str, int] = {}
-    for label in labels:
-        name = label
-        while name in met or (name != label and name in taken):
-            counts[label] = counts.get(label, 1) + 1
-            name = f"{label} ({counts[label]})"
-        found.append(name)
-        met.add(name)
-    return tuple(found)
 
 
 def _with_partial(given: ModelData | None, partial: PartialEvidence, priors: Priors, level: float) -> Posterior:

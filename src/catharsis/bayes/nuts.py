@@ -14,16 +14,17 @@ outliers when studies share more than one random term.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from catharsis.bayes.convergence import diagnose
 from catharsis.bayes.exact import existing
 from catharsis.bayes.fitted import Nodes
 from catharsis.bayes.nuts_distribution import parse_distribution
-from catharsis.bayes.nuts_draws import Named, diagnose, inference_data
+from catharsis.bayes.nuts_draws import Named, inference_data
 from catharsis.bayes.nuts_effects import (
     Effects,
     Parameters,
@@ -39,6 +40,7 @@ from catharsis.bayes.nuts_program import pymc_model
 from catharsis.bayes.nuts_sampling import TARGET_ACCEPT, Run, draw
 from catharsis.bayes.posterior import Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Priors
+from catharsis.bayes.study_effects import StudyEffects, distinct
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.blocks import Blocks
 from catharsis.numerics import FloatArray
@@ -101,7 +103,7 @@ def posterior(
     model = make_model(blocks, terms, priors, known.sei, law, effects)
     for target in TARGET_ACCEPT if model.shape.form == "sampled" else TARGET_INTEGRATED:
         drawn = draw(model.shape.key, lambda: pymc_model(model), model.data, replace(run, target=target))
-        diagnostics = diagnose(model, drawn)
+        diagnostics = diagnose(drawn, {"z": sum(part.levels * part.kind.q for part in model.parts)})
         if not diagnostics.divergences:
             break
     parameters = parameters_of(model, drawn)
@@ -175,15 +177,13 @@ def _nodes(blocks: Blocks, parameters: Parameters) -> Nodes:
 
 def _studies(model: Model, members: Sequence[str]) -> tuple[str, ...]:
     """Names of the studies, or of the blocks of studies that share something."""
-    from catharsis.bayes.fit import distinct
-
     names: dict[int, dict[str, None]] = {}
     for place, member in zip(model.homes.tolist(), members, strict=True):
         names.setdefault(place, {})[member] = None
     return distinct([" + ".join(names[place]) for place in sorted(names)])
 
 
-class SampledEffects(Mapping[str, Marginal]):
+class SampledEffects(StudyEffects):
     """Labels to the posteriors of true effects, summarised when they are asked for.
 
     Parameters
@@ -197,26 +197,8 @@ class SampledEffects(Mapping[str, Marginal]):
     """
 
     def __init__(self, labels: Sequence[str], theta: FloatArray, level: float) -> None:
-        self._place = {label: i for i, label in enumerate(labels)}
+        super().__init__(labels)
         self._theta, self._level = theta, level
-        self._found: dict[str, Marginal] = {}
 
-    def __getitem__(self, label: str) -> Marginal:
-        """The true effect behind one effect size.
-
-        Raises
-        ------
-        KeyError
-            For an unknown label, with the nearest one.
-        """
-        if label not in self._place:
-            raise KeyError(f'there is no effect "{label}": {did_you_mean(label, list(self._place))}')
-        if label not in self._found:
-            self._found[label] = of_draws(self._theta[..., self._place[label]], self._level)
-        return self._found[label]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._place)
-
-    def __len__(self) -> int:
-        return len(self._place)
+    def _marginal(self, i: int) -> Marginal:
+        return of_draws(self._theta[..., i], self._level)

@@ -22,7 +22,6 @@ from catharsis.bayes.nuts_effects import (
 )
 from catharsis.bayes.nuts_model import Model
 from catharsis.bayes.nuts_sampling import Drawn, quietly
-from catharsis.bayes.posterior import Diagnostics
 from catharsis.bayes.priors import Priors
 from catharsis.numerics import FloatArray
 
@@ -44,35 +43,6 @@ class Named:
     terms: tuple[str, ...]
     effects: tuple[str, ...]
     studies: tuple[str, ...]
-
-
-def diagnose(model: Model, drawn: Drawn) -> Diagnostics:
-    """Convergence of all that was sampled.
-
-    References
-    ----------
-    [@vehtari2021]
-    """
-    import arviz as az
-
-    columns = []
-    for name, values in drawn.values.items():
-        flat = values.reshape(*values.shape[:2], -1)
-        if name == "z":  # beyond the levels of this model there is nothing but the prior
-            flat = flat[..., : sum(part.levels * part.kind.q for part in model.parts)]
-        elif name == "signed_tau":  # both signs are one tau
-            flat = np.abs(flat)
-        columns += list(np.moveaxis(flat, 2, 0))
-    with quietly():
-        rhat = np.max([float(az.rhat(x)) for x in columns])  # nan when any is, as for a single chain
-        bulk = np.min([float(az.ess(x, method="bulk")) for x in columns])
-        tail = np.min([float(az.ess(x, method="tail")) for x in columns])
-        ebfmi = float(np.min(az.bfmi(drawn.stats["energy"]))) if "energy" in drawn.stats else math.nan
-    chains, draws = columns[0].shape
-    divergences = int(np.sum(drawn.stats["diverging"]))
-    return Diagnostics(
-        float(rhat), float(bulk), float(tail), divergences, ebfmi, drawn.sampler, draws=draws, chains=chains
-    )
 
 
 def inference_data(

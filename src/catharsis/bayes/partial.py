@@ -8,7 +8,7 @@ Gaussian given tau, so both are integrated by boxes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -21,6 +21,7 @@ from catharsis.bayes.marginals import GaussianMixture, Law, PointMass
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Prior, Priors
 from catharsis.bayes.quadrature import Boxes, integrate, rule
+from catharsis.bayes.study_effects import StudyEffects, distinct
 from catharsis.bayes.transformed import AxisLaw, Line, marginal_of
 from catharsis.errors import ModelError
 from catharsis.likelihood.partial import PartialEvidence, Row, chi_rule, log_region
@@ -448,32 +449,12 @@ def posterior(
     )  # fmt: skip
 
 
-class Effects(Mapping[str, Marginal]):
+class Effects(StudyEffects):
     """True effects of the studies, computed when first asked for."""
 
     def __init__(self, labels: Sequence[str], evidence: Evidence, grid: Grid, level: float, moments: int) -> None:
-        seen: dict[str, int] = {}
-        for i, label in enumerate(labels):  # a repeated name gets a number, so that none is lost
-            name, again = label, 1
-            while name in seen:
-                name, again = f"{label} ({again + 1})", again + 1
-            seen[name] = i
-        self._place, self._evidence, self._grid, self._level, self._moments = seen, evidence, grid, level, moments
-        self._found: dict[str, Marginal] = {}
-
-    def __getitem__(self, label: str) -> Marginal:
-        """The effect of one study or partial row."""
-        if label not in self._found:
-            self._found[label] = self._marginal(self._place[label])
-        return self._found[label]
-
-    def __iter__(self) -> Iterator[str]:
-        """Labels: estimates, then partial rows."""
-        return iter(self._place)
-
-    def __len__(self) -> int:
-        """Number of studies."""
-        return len(self._place)
+        super().__init__(distinct(labels))
+        self._evidence, self._grid, self._level, self._moments = evidence, grid, level, moments
 
     def _marginal(self, i: int) -> Marginal:
         if self._grid.tau == 0.0:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import special
 
 from catharsis.bayes import nuts_model, nuts_priors, nuts_program
+from catharsis.bayes.convergence import diagnose
 from catharsis.bayes.nuts_sampling import TARGET_ACCEPT, Drawn, Run, draw, quietly
 from catharsis.bayes.posterior import Diagnostics, Marginal, Posterior, of_draws
 from catharsis.bayes.priors import Priors
@@ -139,38 +140,13 @@ def parameters(
 def sampled(
     key: Hashable, build: Callable[[], Any], data: Mapping[str, Any], run: Run, levels: int = 0
 ) -> tuple[Drawn, Diagnostics]:
-    """Draw, once more with shorter steps when transitions diverge, and judge the draws; `levels` as for `diagnose`."""
+    """Draw, once more with shorter steps when transitions diverge, and judge; `levels`: z and w of the model."""
     for target in TARGET_ACCEPT:
         drawn = draw(key, build, data, Run(run.draws, run.chains, run.seed, target))
-        diagnostics = diagnose(drawn, levels)
+        diagnostics = diagnose(drawn, {"z": levels, "w": levels})
         if not diagnostics.divergences:
             break
     return drawn, diagnostics
-
-
-def diagnose(drawn: Drawn, levels: int = 0) -> Diagnostics:
-    """Convergence of every free variable.
-
-    Parameters
-    ----------
-    drawn : Drawn
-    levels : int
-        How many of the coordinates "z" and "w" belong to the model; the rest of a program's have their prior alone.
-
-    References
-    ----------
-    [@vehtari2021]
-    """
-    import arviz as az
-
-    with quietly():
-        own = {name: value[..., :levels] if name in ("z", "w") else value for name, value in drawn.values.items()}
-        free = az.convert_to_dataset(own)
-        rhat = float(az.rhat(free).to_array().max())
-        bulk, tail = (float(az.ess(free, method=way).to_array().min()) for way in ("bulk", "tail"))
-        energy = drawn.stats.get("energy")
-        ebfmi = float("inf") if energy is None else float(np.min(az.bfmi(energy)))
-    return Diagnostics(rhat, bulk, tail, int(np.sum(drawn.stats["diverging"])), ebfmi, drawn.sampler)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -23,26 +23,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from catharsis.bayes.fit import distinct
 from catharsis.bayes.nuts_sampling import Drawn, Run, pymc
 from catharsis.bayes.posterior import Marginal, Posterior, of_draws
 from catharsis.bayes.prior_families import LOCATION
 from catharsis.bayes.priors import Prior, Priors, parse_prior
 from catharsis.bayes.sampled import PRIOR_DRAWS, Draws, Parameters, answers, padded, parameters, sampled
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.bayes.study_effects import distinct
+from catharsis.errors import ModelError
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import Counts, read_counts
 from catharsis.likelihood.counts_families import hypergeometric, log_choose
-from catharsis.likelihood.design import Design, design_matrix, intercept_only, refuse_collinear
+from catharsis.likelihood.counts_options import check_count_model, count_design
 from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MODELS: Mapping[str, tuple[str, ...]] = {
-    "OR": ("UM.FS", "UM.RS", "CM.EL", "CM.AL"), "IRR": ("UM.FS", "UM.RS", "CM.EL"), "PLO": (), "IRLN": (),
-}  # fmt: skip
-CODINGS = (0.5, 1.0, 0.0)
 NOWHERE = -1e30  # log of no ways at all: exp of it is 0, and its slope too
 FAR = 1e6  # variance of what a study says nothing about, in squared units of a logit
 LARGEST_TABLE = 5_000_000  # possible tables of all studies together, beyond which the exact likelihood takes hours
@@ -479,7 +475,7 @@ def fit_bayes_counts(
 prior on intercept is flat; give it a proper one such as normal(0, 2)
     """
     interval_level(level)
-    _check(measure, model, coding, cor)
+    check_count_model(measure, model, coding, cor)
     base = baseline if isinstance(baseline, Prior) else parse_prior(baseline, LOCATION)
     if base.family not in LOCATION:
         raise ModelError(f"the prior on the levels is {base}; use one of {', '.join(LOCATION)}")
@@ -505,7 +501,7 @@ prior on intercept is flat; give it a proper one such as normal(0, 2)
         )
     if model == "CM.EL" and measure == "OR" and (counts.cells != np.round(counts.cells)).any():
         raise ModelError("the exact conditional likelihood needs whole numbers; use UM.FS, or mend the counts")
-    design = _design(formula, X, data, kept, reference, levels)
+    design = count_design(formula, X, data, kept, reference, levels)
     if len(design.X) < len(design.terms):
         raise ModelError(f"{len(design.X)} studies cannot carry {len(design.terms)} coefficients")
     chosen = priors or (Priors() if two else Priors(mu=Prior("flat")))
@@ -535,43 +531,6 @@ prior on intercept is flat; give it a proper one such as normal(0, 2)
         baselines={} if bases is None else {label: of_draws(bases[..., i], level) for i, label in enumerate(labels)},
         others={name: of_draws(found.others[name], level) for name in ("level", "rho") if name in found.others},
     )  # fmt: skip
-
-
-def _check(measure: str, model: str, coding: float, cor: bool) -> None:
-    if measure not in MODELS:
-        raise ModelError(f'there is no model of counts for "{measure}": {did_you_mean(measure, [*MODELS])}')
-    if MODELS[measure] and model not in MODELS[measure]:
-        raise ModelError(f'{measure} has no model "{model}": {did_you_mean(model, MODELS[measure])}')
-    if coding not in CODINGS:
-        raise ModelError(f"coding is {coding}: use 1/2, 1 or 0")
-    if cor and model != "UM.RS":
-        raise ModelError("cor=True correlates random levels with random effects; it needs model='UM.RS'")
-
-
-def _design(formula: str | None, X: Any, data: Any, kept: Any, reference: Any, levels: Any) -> Design:
-    """The moderators of the studies that are left."""
-    if formula is not None and X is not None:
-        raise ModelError("give moderators as a formula or as X, not both")
-    if formula is not None:
-        if data is None:
-            raise ModelError("a formula needs data")
-        return design_matrix(formula, data.iloc[kept], reference, levels)
-    if X is None:
-        return intercept_only(len(kept))
-    try:
-        matrix = np.array(X, dtype=float)
-    except (TypeError, ValueError):
-        raise ModelError("X holds something that is not a number") from None
-    if matrix.ndim != 2 or len(matrix) <= kept.max() or matrix.shape[1] == 0:
-        raise ModelError(f"X has shape {matrix.shape}; it needs one row for each study")
-    matrix = matrix[kept]
-    if not np.isfinite(matrix).all():
-        bad = int(kept[np.argmin(np.isfinite(matrix).all(axis=1))])
-        raise ModelError(f"X holds a value that is not finite in row {bad + 1}")
-    first = "intercept" if np.all(matrix[:, 0] == 1) else "x1"
-    terms = (first, *(f"x{i + 1}" for i in range(1, matrix.shape[1])))
-    refuse_collinear(matrix, terms)
-    return Design(matrix, terms, {}, {})
 
 
 def _assembled(task: CountModel, drawn: Drawn, labels: tuple[str, ...], seed: int) -> Draws:

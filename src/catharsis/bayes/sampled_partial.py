@@ -21,6 +21,7 @@ from catharsis.bayes.nuts_sampling import Drawn, Run, pymc
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors
 from catharsis.bayes.sampled import PRIOR_DRAWS, Draws, Parameters, padded, parameters, posterior_of, sampled
+from catharsis.bayes.study_effects import distinct
 from catharsis.errors import ModelError
 from catharsis.likelihood.partial import PartialEvidence, Row, log_region
 from catharsis.numerics import FloatArray, IntArray
@@ -322,7 +323,6 @@ def _assembled(model: Model, drawn: Drawn, labels: tuple[str, ...], seed: int) -
 
 
 def _apart(labels: Sequence[str]) -> tuple[str, ...]:
-    from catharsis.bayes.fit import distinct
 
     return distinct(labels)
 

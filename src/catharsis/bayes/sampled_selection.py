@@ -22,12 +22,12 @@ import numpy as np
 from scipy import special
 
 from catharsis.bayes import nuts_priors
-from catharsis.bayes.fit import distinct
 from catharsis.bayes.nuts_sampling import Drawn, Run, pymc
 from catharsis.bayes.posterior import Marginal, Posterior, of_draws
 from catharsis.bayes.prior_families import FAMILIES, SCALE
 from catharsis.bayes.priors import Prior, Priors, parse_prior
 from catharsis.bayes.sampled import PRIOR_DRAWS, Draws, Parameters, answers, parameters, sampled
+from catharsis.bayes.study_effects import distinct
 from catharsis.errors import ModelError, did_you_mean
 from catharsis.likelihood.data import check_data, read_data
 from catharsis.numerics import FloatArray, IntArray

@@ -8,15 +8,15 @@ towards its group by the share v / D of sampling variance. Anything else is solv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from catharsis.bayes.fitted import Nodes
 from catharsis.bayes.posterior import Marginal
+from catharsis.bayes.study_effects import StudyEffects
 from catharsis.bayes.sums_of_squares import Tree, tree
-from catharsis.errors import did_you_mean
 from catharsis.likelihood.blocks import Blocks, Stack
 from catharsis.likelihood.structures import term_covariance
 from catharsis.numerics import FloatArray, IntArray
@@ -24,7 +24,7 @@ from catharsis.numerics import FloatArray, IntArray
 CHUNK = 4_000_000  # numbers that one batch may hold (32 MB)
 
 
-class TrueEffects(Mapping[str, Marginal]):
+class TrueEffects(StudyEffects):
     """Labels to the posteriors of the true effects.
 
     Parameters
@@ -46,32 +46,12 @@ class TrueEffects(Mapping[str, Marginal]):
         nodes: Nodes,
         summarise: Callable[[FloatArray, FloatArray, FloatArray], list[Marginal]],
     ) -> None:
+        super().__init__(labels)
         self._blocks, self._nodes, self._summarise = blocks, nodes, summarise
-        self._place = {label: i for i, label in enumerate(labels)}
-        self._found: dict[str, Marginal] = {}
 
-    def __getitem__(self, label: str) -> Marginal:
-        """The true effect behind one effect size.
-
-        Raises
-        ------
-        KeyError
-            For an unknown label, with the nearest one.
-        """
-        if label not in self._found:
-            if label not in self._place:
-                raise KeyError(f'there is no effect "{label}": {did_you_mean(str(label), list(self._place))}')
-            mean, variance = self._law(self._place[label])
-            self._found[label] = self._summarise(self._nodes.weight, mean[None], variance[None])[0]
-        return self._found[label]
-
-    def __iter__(self) -> Iterator[str]:
-        """Labels in the order of the data."""
-        return iter(self._place)
-
-    def __len__(self) -> int:
-        """Number of effects."""
-        return len(self._place)
+    def _marginal(self, i: int) -> Marginal:
+        mean, variance = self._law(i)
+        return self._summarise(self._nodes.weight, mean[None], variance[None])[0]
 
     @cached_property
     def _tree(self) -> Tree | None:

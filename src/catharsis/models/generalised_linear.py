@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from catharsis.errors import ModelError, did_you_mean
+from catharsis.errors import ModelError
 from catharsis.likelihood.arguments import interval_level
 from catharsis.likelihood.counts import read_counts
 from catharsis.likelihood.counts_maximum import Arrow, Maximum
-from catharsis.likelihood.design import Design, design_matrix, intercept_only, refuse_collinear
+from catharsis.likelihood.counts_options import check_count_model, count_design
 from catharsis.models.count_estimates import CountEstimates, shown_effects
 from catharsis.models.count_model import CountModel
 from catharsis.models.wald import Wald, wald_test
@@ -26,11 +26,6 @@ from catharsis.numerics import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd
-
-MODELS: Mapping[str, tuple[str, ...]] = {
-    "OR": ("UM.FS", "UM.RS", "CM.EL", "CM.AL"), "IRR": ("UM.FS", "UM.RS", "CM.EL"), "PLO": (), "IRLN": (),
-}  # fmt: skip
-CODINGS = (0.5, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -239,7 +234,7 @@ def fit_counts(
         names = ", ".join(np.array(counts.labels)[silent][:5])
         notes = (*notes, f"{int(silent.sum())} studies without events, or with nothing but events, left out: {names}")
         counts, kept = counts.rows(~silent), kept[~silent]
-    design = _design(formula, X, data, kept, reference, levels)
+    design = count_design(formula, X, data, kept, reference, levels)
     k, p = design.X.shape
     if k < p:
         raise ModelError(f"{k} studies cannot carry {p} coefficients")
@@ -273,46 +268,13 @@ def fit_counts(
 
 def _check_options(measure: str, model: str, method: str, test: str, nagq: int, coding: float, cor: bool) -> None:
     """Every option that does not exist, or not together with the others."""
-    if measure not in MODELS:
-        raise ModelError(f'there is no model of counts for "{measure}": {did_you_mean(measure, [*MODELS])}')
-    if MODELS[measure] and model not in MODELS[measure]:
-        raise ModelError(f'{measure} has no model "{model}": {did_you_mean(model, MODELS[measure])}')
+    check_count_model(measure, model, coding, cor)
     if method not in ("EE", "FE", "ML"):
         raise ModelError(f'there is no method "{method}" for counts: use EE or ML')
     if test not in ("z", "t"):
         raise ModelError(f'there is no test "{test}" for counts: use z or t')
     if not (isinstance(nagq, int | np.integer) and 1 <= nagq <= 200):
         raise ModelError(f"nagq is {nagq}: the number of quadrature points is a whole number from 1 to 200")
-    if coding not in CODINGS:
-        raise ModelError(f"coding is {coding}: use 1/2, 1 or 0")
-    if cor and model != "UM.RS":
-        raise ModelError("cor=True correlates random levels with random effects; it needs model='UM.RS'")
-
-
-def _design(formula: str | None, X: Any, data: Any, kept: Any, reference: Any, levels: Any) -> Design:
-    """The moderators of the studies that are left."""
-    if formula is not None and X is not None:
-        raise ModelError("give moderators as a formula or as X, not both")
-    if formula is not None:
-        if data is None:
-            raise ModelError("a formula needs data")
-        return design_matrix(formula, data.iloc[kept], reference, levels)
-    if X is None:
-        return intercept_only(len(kept))
-    try:
-        matrix = np.array(X, dtype=float)
-    except (TypeError, ValueError):
-        raise ModelError("X holds something that is not a number") from None
-    if matrix.ndim != 2 or len(matrix) <= kept.max():
-        raise ModelError(f"X has shape {matrix.shape}; it needs one row for each study")
-    matrix = matrix[kept]
-    if not np.isfinite(matrix).all():
-        bad = int(kept[np.argmin(np.isfinite(matrix).all(axis=1))])
-        raise ModelError(f"X holds a value that is not finite in row {bad + 1}")
-    first = "intercept" if np.all(matrix[:, 0] == 1) else "x1"
-    terms = (first, *(f"x{i + 1}" for i in range(1, matrix.shape[1])))
-    refuse_collinear(matrix, terms)
-    return Design(matrix, terms, {}, {})
 
 
 def _moderators(terms: Sequence[str]) -> list[int]:

@@ -536,6 +536,11 @@ def all_evidence_sentences(result: SynthesisResult, labels: dict[str, str]) -> l
         sentences.append(
             f"The designs differ: the estimates are {listing(designs)}, the rows without numbers {listing(others)}."
         )
+    if result.gate.one_study:
+        sentences.append(
+            f"The estimates are {site_phrase(result)} of one {result.spec.sites.report}, so τ here mixes differences "
+            f"between {result.spec.sites.many} with differences between studies."
+        )
     gap = abs(found.reported.mu.mean - found.signs.mu.mean) / found.reported.mu.sd
     if gap >= 0.5:
         sentences.append(
