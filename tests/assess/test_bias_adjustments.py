@@ -312,3 +312,11 @@ def test_bad_input_is_named(call, message):
     with pytest.raises(ca.ModelError) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_the_pivot_has_a_probability_where_one_study_outweighs_the_rest():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        wi, tau2 = 10.0 ** rng.uniform(-13, 13, rng.integers(2, 9)), 10.0 ** rng.uniform(-12, 3)
+        for u in (1e-3, 0.1, 2.0):
+            assert 0 <= pivot_tail(wi, tau2, u) <= 1

@@ -151,16 +151,18 @@ def pivot_tail(wi: FloatArray, tau2: float, u: float) -> float:
     """
     k, total = len(wi), float(wi.sum())
     share = wi / total
-    W2, room = float(share @ wi), total - float(share @ wi)
+    rest = without_each(share)  # 1 - share, to its last digit where one study outweighs the others
+    W2, room = float(share @ wi), float(share @ without_each(wi))
     f = 1 + tau2 * wi  # (v + tau^2) / v
     spread = float(share @ f)  # Var(R) = 1 + tau^2 W2
     sigma = np.sqrt(spread)
     # Q = (y - theta)' A (y - theta) with A = diag(w) - w w' / W. Given R = r, y - theta has mean r c / spread and
     # covariance D - c c' / spread with D = diag(v + tau^2), c = f / sqrt(W): all below are sums over studies.
-    cAc = float(share @ f**2) - spread**2
-    cADAc = float(share @ (f * (f - spread) ** 2))
-    trace = float(f.sum()) - spread  # tr(AD)
-    trace2 = float(f @ f) - 2 * float(share @ f**2) + spread**2  # tr(ADAD)
+    off = f * rest - without_each(share * f)  # f - spread
+    cAc = float(share @ off**2)
+    cADAc = float(share @ (f * off**2))
+    trace = float(f @ rest)  # tr(AD)
+    trace2 = float(f**2 @ rest**2) + float((share * f) @ without_each(share * f))  # tr(ADAD)
     mean0 = trace - cAc / spread
     variance0 = 2 * (trace2 - 2 * cADAc / spread + (cAc / spread) ** 2)
     # the integrand rises from r = u on the scale of u and falls with the normal density: panels of growing width
@@ -171,8 +173,21 @@ def pivot_tail(wi: FloatArray, tau2: float, u: float) -> float:
     r = (middle[:, None] + half[:, None] * nodes).ravel()
     dr = (half[:, None] * weights).ravel()
     mean = mean0 + r**2 * cAc / spread**2
-    variance = variance0 + 4 * r**2 / spread**2 * (cADAc - cAc**2 / spread)
+    variance = np.maximum(variance0 + 4 * r**2 / spread**2 * (cADAc - cAc**2 / spread), np.finfo(float).tiny)
     bound = (k - 1) + ((r / u) ** 2 - 1) * room / W2
     below = gammainc(mean**2 / variance, bound * mean / variance)
     density = np.exp(-0.5 * (r / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return float(dr @ (below * density))
+
+
+def without_each(values: FloatArray) -> FloatArray:
+    """(k,) sums of all values but one, without subtracting it.
+
+    Examples
+    --------
+    >>> without_each(np.array([1e20, 1.0, 2.0])).tolist()
+    [3.0, 1e+20, 1e+20]
+    """
+    before = np.concatenate([[0.0], np.cumsum(values)[:-1]])
+    after = np.concatenate([np.cumsum(values[::-1])[::-1][1:], [0.0]])
+    return np.asarray(before + after)
