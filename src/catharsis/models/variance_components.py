@@ -19,6 +19,8 @@ BoolArray = NDArray[np.bool_]
 MAX_STEPS = 200
 RELATIVE_GAIN = 1e-14  # stop when a full step would raise the log-likelihood by less than this share
 STRICT = {"ftol": 1e-16, "gtol": 1e-12, "maxiter": 2000}  # of the quasi-Newton search, in scaled units
+FEW = 3  # components that are also tried each alone
+MOST_DOUBLINGS = 30
 FLAT = 1e-8  # log-likelihood units that a further step may still promise there
 
 
@@ -84,7 +86,8 @@ def maximise(
         peak = climb_structures(scaled, held, reml, None if start is None else start / units)
         theta, flat = peak.theta * units, peak.flat
     else:
-        ends = [_climb(scaled, at, held, reml) for at in _starts(scaled, held, start, units)]
+        places = _starts(scaled, held, reml) if start is None else [np.where(np.isnan(held), start / units, held)]
+        ends = [_climb(scaled, at, held, reml) for at in places]
         theta = _polished(scaled, max(ends, key=lambda end: end.height), held, reml) * units
     theta = theta if given is None else np.where(np.isnan(given), theta, given)
     found = moments(blocks, theta)
@@ -115,11 +118,39 @@ def _boundary(blocks: Blocks, theta: FloatArray, held: FloatArray) -> tuple[bool
     return tuple(edge and bool(np.isnan(value)) for edge, value in zip(at, held, strict=True))
 
 
-def _starts(blocks: Blocks, held: FloatArray, start: FloatArray | None, units: FloatArray) -> list[FloatArray]:
-    spread = max(float(np.var(blocks.y)), 1.0)
+def _starts(blocks: Blocks, held: FloatArray, reml: bool) -> list[FloatArray]:
+    """Every hill that shows from zero along a few straight lines, and a place near zero.
+
+    Sampling variances that differ widely can give the likelihood two peaks, and a climb sees only its own. The lines
+    are equal shares of all components and, when they are few, each component alone; the steps double the variance.
+    """
     count = len(blocks.factors)
-    found = [np.full(count, spread / (1 + count)), np.full(count, 0.01)] if start is None else [start / units]
+    if not np.isnan(held).any():
+        return [held]
+    lines = [np.full(count, 1 / count), *(np.eye(count) if 1 < count <= FEW else ())]
+    sizes = _sizes(blocks)
+    found = [np.full(count, 0.01)]
+    for line in lines:
+        heights = [_height(blocks, np.where(np.isnan(held), size * line, held), reml) for size in sizes]
+        inside = np.concatenate([[-np.inf], heights, [-np.inf]])
+        peaks = np.flatnonzero((inside[1:-1] > inside[:-2]) & (inside[1:-1] >= inside[2:]))
+        found += [sizes[i] * line for i in peaks]
     return [np.where(np.isnan(held), at, held) for at in found]
+
+
+def _sizes(blocks: Blocks) -> FloatArray:
+    """Total random variances, doubling, from below the smallest sampling variance to above all that the data show."""
+    v = blocks.variances[blocks.variances > 0]
+    top = 2 * max(float(np.var(blocks.y)), 1.0)
+    lowest = min(max(float(v.min(initial=1.0)), top / 2**MOST_DOUBLINGS), top / 4)
+    return np.asarray(np.geomspace(lowest / 2, top, int(np.ceil(np.log2(2 * top / lowest))) + 1))
+
+
+def _height(blocks: Blocks, theta: FloatArray, reml: bool) -> float:
+    try:
+        return log_likelihood(blocks, moments(blocks, theta), reml)
+    except ModelError:  # a singular V: no place to start from
+        return -np.inf
 
 
 def _rescaled(blocks: Blocks, unit: float) -> Blocks:
