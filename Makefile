@@ -10,7 +10,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report check-table test setup format lint types check golden calibrate clean wheel
+.PHONY: help report check-table test slow setup format lint types check golden calibrate clean wheel
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check-table: $(VENV)/.run ## Check the inputs of one analysis
 test: $(VENV)/.test ## Run the tests
 	@$(BIN)/python -m pytest
 
+slow: $(VENV)/.test ## Run the tests that compile samplers of their own
+	@$(BIN)/python -m pytest -m slow
+
 setup: $(VENV)/.dev ## Install everything for development
 
 format: $(VENV)/.dev ## Format the code
@@ -51,7 +54,7 @@ lint: $(VENV)/.dev ## Check style and import contracts
 types: $(VENV)/.dev ## Check types
 	@$(BIN)/mypy
 
-check: lint types test ## Everything to run before a commit
+check: lint types test slow ## Everything to run before a commit
 
 golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
 	@$(BIN)/python -m pytest tests/golden/test_golden.py tests/golden/test_partial.py -q --golden-dir $(GOLDEN) --golden-report golden-report.json

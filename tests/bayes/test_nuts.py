@@ -89,6 +89,7 @@ def test_two_studies_agree_with_the_quadrature(pair):
     assert np.isnan(pair.log_evidence)
 
 
+@pytest.mark.slow
 @sampling
 def test_a_regression_with_random_countries_agrees_with_the_quadrature(cells):
     exact = fit_bayes("yi ~ x", CELLS, random="country", priors=MIXED)
@@ -107,6 +108,7 @@ def test_a_regression_with_random_countries_agrees_with_the_quadrature(cells):
         cells.studies["c-7"]
 
 
+@pytest.mark.slow
 @sampling
 def test_three_levels_under_a_sampling_covariance_agree_with_the_quadrature():
     V = sampling_covariance(CELLS["vi"], CELLS["country"], 0.5)
@@ -119,6 +121,7 @@ def test_three_levels_under_a_sampling_covariance_agree_with_the_quadrature():
     assert distances(sampled, exact) < DISTANCE
 
 
+@pytest.mark.slow
 @sampling
 def test_groups_with_their_own_tau_agree_with_the_quadrature():
     """And three levels of independent errors, by the same kind of program with another tie."""
@@ -133,6 +136,7 @@ def test_groups_with_their_own_tau_agree_with_the_quadrature():
         sampled.predictive(component="late")
 
 
+@pytest.mark.slow
 @sampling
 def test_both_forms_are_the_same_posterior(pair):
     """Effects as non-centred parameters, which share no algebra with the closed form."""
@@ -145,6 +149,7 @@ def test_both_forms_are_the_same_posterior(pair):
         np.testing.assert_allclose(ours.mean(("chain", "draw")), theirs.mean(("chain", "draw")), atol=0.05)
 
 
+@pytest.mark.slow
 @sampling
 @pytest.mark.parametrize("c", [1e-6, 1e6])
 def test_any_scale(c, cells):
@@ -160,6 +165,7 @@ def test_any_scale(c, cells):
     assert compilations() == before
 
 
+@pytest.mark.slow
 @sampling
 def test_a_moderator_far_from_zero_is_no_harder(cells):
     before = compilations()
@@ -199,6 +205,7 @@ def test_few_draws_of_many_effects_are_kept(monkeypatch, pair):
     assert abs(few.studies["2"].mean - pair.studies["2"].mean) < DISTANCE * few.studies["2"].mcse
 
 
+@pytest.mark.slow
 @sampling
 def test_a_known_tau_leaves_the_average_to_sample():
     priors = Priors.parse({"tau": "fixed(0.3)"})
@@ -222,6 +229,7 @@ def test_the_seed_decides_the_draws(pair):
         assert again[0].inference_data[group].equals(again[1].inference_data[group])
 
 
+@pytest.mark.slow
 @sampling
 def test_arviz_gets_named_groups(cells):
     import arviz as az
@@ -255,6 +263,7 @@ def test_arviz_gets_named_groups(cells):
     np.testing.assert_allclose(idata.log_prior["taus"][..., 0], -np.log(0.3) - idata.posterior["tau"] / 0.3)
 
 
+@pytest.mark.slow
 @sampling
 def test_the_likelihood_of_a_study_has_its_effects_integrated_out(cells):
     from scipy.stats import multivariate_normal

@@ -19,6 +19,7 @@ sampling = pytest.mark.sampling
 APART = 3.5  # posterior standard deviations between an estimate and the truth that made the data
 
 
+@pytest.mark.slow
 @sampling
 def test_outliers_are_found_and_the_others_left_alone():
     rng = np.random.default_rng(4)
@@ -41,6 +42,7 @@ def test_outliers_are_found_and_the_others_left_alone():
     assert {"share", "inflation"} <= set(post.inference_data.log_prior)
 
 
+@pytest.mark.slow
 @sampling
 def test_heavy_tails_are_recovered():
     rng = np.random.default_rng(7)
@@ -57,6 +59,7 @@ def test_heavy_tails_are_recovered():
     assert any("scale of a t distribution" in note for note in post.notes)
 
 
+@pytest.mark.slow
 @sampling
 def test_correlated_outcomes_are_recovered_though_some_are_missing():
     rng = np.random.default_rng(2)

@@ -210,6 +210,7 @@ def proportions():
     return fit_bayes_counts("PLO", xi=[3, 9, 12, 2], ni=[20, 30, 31, 15], draws=2500, chains=2)
 
 
+@pytest.mark.slow
 @sampling
 def test_one_proportion_agrees_with_brute_force_whatever_the_data(proportions):
     """Also with zero cells, which need no correction; and no program is compiled again."""
@@ -231,6 +232,7 @@ def test_one_proportion_agrees_with_brute_force_whatever_the_data(proportions):
         assert abs(post.tau.sd - tau_sd) < DISTANCE * post.tau.mcse_sd
 
 
+@pytest.mark.slow
 @sampling
 def test_what_a_posterior_of_counts_answers(proportions):
     idata = proportions.to_inferencedata()
@@ -249,6 +251,7 @@ def test_what_a_posterior_of_counts_answers(proportions):
     assert again.mu == proportions.mu
 
 
+@pytest.mark.slow
 @sampling
 def test_odds_ratios_with_levels_of_their_own_agree_with_brute_force():
     """Both levels flat: each study's likelihood of its odds ratio by a sum over the level."""

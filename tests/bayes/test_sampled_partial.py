@@ -122,6 +122,7 @@ def mixed():
     return ca.fit_bayes(yi=YI, vi=VI, partial=ca.partial_evidence(PARTIAL), engine="nuts", draws=3000, chains=2, seed=3)
 
 
+@pytest.mark.slow
 @sampling
 def test_both_engines_agree_with_estimates_without_them_and_with_shared_samples(mixed):
     before = compilations()
@@ -141,6 +142,7 @@ def test_both_engines_agree_with_estimates_without_them_and_with_shared_samples(
     assert list(mixed.studies) == ["1", "2", "3", "4", "5", *(f"partial {i}" for i in range(1, 6))]
 
 
+@pytest.mark.slow
 @sampling
 @pytest.mark.skipif(not GOLDEN.exists(), reason="the shared golden cases are not on this machine")
 def test_golden_cases(mixed):
@@ -160,6 +162,7 @@ def test_golden_cases(mixed):
     assert compilations() == before
 
 
+@pytest.mark.slow
 @sampling
 def test_moderators_agree_with_a_grid():
     """Two groups and one tau: given tau the groups are independent, so that a grid needs one dimension for each."""

@@ -169,6 +169,7 @@ def selected():
     return ca.fit_bayes_selection(yi=Y, vi=V, draws=4000, chains=2)
 
 
+@pytest.mark.slow
 @sampling
 def test_one_step_agrees_with_a_grid_whatever_the_data(selected):
     """One program for any effects, priors and number of effects; negative effects favoured is the mirror image."""
@@ -189,6 +190,7 @@ def test_one_step_agrees_with_a_grid_whatever_the_data(selected):
     assert less.studies["1"].mean == pytest.approx(-selected.studies["1"].mean, abs=0.05)
 
 
+@pytest.mark.slow
 @sampling
 def test_what_a_selection_posterior_answers(selected):
     idata = selected.to_inferencedata()

@@ -112,6 +112,7 @@ def test_other_worlds_are_uniform_too(engine, name):
         assert p >= simulate.threshold(RECORDS[engine]), quantity
 
 
+@pytest.mark.slow
 @pytest.mark.sampling
 def test_the_sampler_is_uniform_in_other_worlds_too():
     """Twenty data sets through one compiled program: too few for fine errors, enough for a gross one."""
