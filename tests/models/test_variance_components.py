@@ -46,7 +46,7 @@ TWO_HILLS = pd.DataFrame(
 
 @pytest.mark.parametrize("random", ["study", "study/effect"])
 def test_the_higher_of_two_hills_is_found(random):
-    """One precise study makes a hill at zero and one at .085, .04 higher, which a climb from above or below may miss."""
+    """One precise study makes a hill at zero and one at .085, .04 higher, which a climb may miss."""
     expected = fit("yi ~ 1", TWO_HILLS, vi="vi", method="ML")
     assert "lower peaks at 0" in " ".join(expected.notes)
     found = fit("yi ~ 1", TWO_HILLS, vi="vi", random=random, method="ML")

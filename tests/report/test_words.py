@@ -325,3 +325,23 @@ def test_every_method_and_test_has_words_and_sources():
     assert set(spec.METHODS) == set(ESTIMATORS) == set(prose.METHODS) == set(methods.METHOD_SOURCES)
     assert set(TESTS) == set(prose.TESTS) == set(methods.TEST_SOURCES) == set(methods.TEST_WORDS)
     assert set(get_args(spec.TestName)) == set(TESTS)
+
+
+def test_prior_and_posterior_stand_side_by_side(naps):
+    """The quantiles are those of the priors as written, and the drawing names both; tau has an axis of its own."""
+    found = naps[5]
+    record = found.record["syntheses"]["nap"]["bayes"]
+    told = record["before_and_after"]
+    assert told["average"]["prior"][-1] == pytest.approx(1.959964, rel=1e-6)  # normal(0, 1)
+    assert told["tau"]["prior"][2] == pytest.approx(0.5 * 0.6744898, rel=1e-6)  # half-normal(0.5)
+    assert told["new study"]["prior"][-1] > told["average"]["prior"][-1]
+    mu = found.results.synthesis("nap").exact.mu
+    assert mu.cdf(told["average"]["posterior"][0]) == pytest.approx(0.025)
+    assert "average before the data: 0.00, 95% −1.96 to 1.96" in found.page
+    assert "figures/nap-prior.svg" in found.files
+
+
+def test_an_improper_prior_is_not_drawn(tmp_path):
+    found = Outcome(made(tmp_path / "naps", 5, analysis=ANALYSIS + "priors: {mu: flat}\n"))
+    assert "before_and_after" not in str(found.record)
+    assert "Before and after the data" not in found.page

@@ -279,6 +279,7 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
         "minus_reml": minus_reml(item),
         **({"power_scaling": _power(item.power)} if item.power else {}),
         **({"other_priors": _others(item.other_priors)} if item.other_priors else {}),
+        **({"before_and_after": _expectations(item)} if item.expectations else {}),
         "engines": [
             {
                 "quantity": found.quantity,
@@ -288,6 +289,14 @@ def _bayes(item: SynthesisResult) -> dict[str, Any] | None:
             }
             for found in item.agreement
         ],
+    }
+
+
+def _expectations(item: SynthesisResult) -> dict[str, Any]:
+    """Limits, quartiles and median of each quantity before and after the data."""
+    return {
+        one.quantity: {"prior": [number(v) for v in one.before], "posterior": [number(v) for v in one.after]}
+        for one in item.expectations
     }
 
 

@@ -116,6 +116,23 @@ class Contribution:
     shift_sign: float
 
 
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """One quantity before and after the data, analysis scale.
+
+    Attributes
+    ----------
+    quantity : str
+        "average", "tau" or "new study".
+    before, after : tuple of float
+        The lower limit, quartile, median, quartile and upper limit: of the prior, and of the posterior.
+    """
+
+    quantity: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthesisResult:
     """One synthesis.
@@ -144,6 +161,8 @@ class SynthesisResult:
         What prior and likelihood do to the posterior, where the headline or few studies rest on it.
     other_priors : PriorSensitivity or None
         The average under the other priors on tau that the plan names.
+    expectations : tuple of Expectation
+        What proper priors expect before the data, and what the posterior says.
     """
 
     spec: Synthesis
@@ -166,6 +185,7 @@ class SynthesisResult:
     all_evidence: AllEvidence | None = None
     power: PowerScaling | None = None
     other_priors: PriorSensitivity | None = None
+    expectations: tuple[Expectation, ...] = ()
 
     @property
     def posterior(self) -> Posterior | None:

@@ -36,6 +36,7 @@ from catharsis.plan.results import (
     Contribution,
     DirectionCell,
     DirectionsResult,
+    Expectation,
     FamilyResult,
     Results,
     State,
@@ -156,6 +157,7 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
         all_evidence=everything,
         power=power,
         other_priors=other_priors,
+        expectations=_expectations(exact, plan.file.level) if exact and leads else (),
     )
     return _judged(result)
 
@@ -341,6 +343,24 @@ def _under_other_priors(
         notes.append(f"no answer under other priors: {problem}")
         return None, None
     return power, other
+
+
+def _expectations(exact: Posterior, level: float) -> tuple[Expectation, ...]:
+    """The average, tau and a new study before and after the data; none for moderators and for improper priors."""
+    from catharsis.bayes.before_data import prior_predictive
+
+    if len(exact.terms) > 1 or len(exact.taus) > 1:
+        return ()
+    tail = (1 - level) / 2
+    wanted = (tail, 0.25, 0.5, 0.75, 1 - tail)
+    before = prior_predictive(exact.priors, probabilities=wanted)
+    if before.isna().to_numpy().any():
+        return ()
+    pairs = (("average", "intercept", exact.mu), ("tau", "tau", exact.tau), ("new study", "new study", exact.new))
+    return tuple(
+        Expectation(name, tuple(before.loc[row].tolist()), tuple(after.quantile(p) for p in wanted))
+        for name, row, after in pairs
+    )
 
 
 def _or_note(fit_it: Callable[[], Posterior], what: str, notes: list[str]) -> Posterior | None:

@@ -12,7 +12,8 @@ from catharsis.effects.prepare import people_in
 from catharsis.models.result import Fit
 from catharsis.numerics import critical_value
 from catharsis.plan.record import prediction_df
-from catharsis.plan.results import DirectionCell, DirectionsResult, FamilyResult, Results, SynthesisResult
+from catharsis.plan.results import DirectionCell, DirectionsResult, Expectation, FamilyResult, Results, SynthesisResult
+from catharsis.report.figures.before_after import Pair, Panel, draw_before_after
 from catharsis.report.figures.bubble import Bubble, draw_bubbles
 from catharsis.report.figures.directions import Votes, draw_directions
 from catharsis.report.figures.evidence_map import draw_evidence_map
@@ -20,7 +21,7 @@ from catharsis.report.figures.forest import Forest, Line, draw_forest
 from catharsis.report.figures.moderator import Level, draw_moderator
 from catharsis.report.figures.svg import Axis, Sheet, marks
 from catharsis.report.labels import row_labels
-from catharsis.report.numbers import count
+from catharsis.report.numbers import count, number
 from catharsis.report.prose import cell_labels, difference, differences, new_word, unit_phrase, value
 from catharsis.studies.dictionary import Words
 from catharsis.studies.table import Row
@@ -150,6 +151,27 @@ def moderator(results: Results, result: SynthesisResult, labels: dict[str, str])
         f"against {levels[0].label}",
         (left, right, unit_phrase(result)),
     )
+
+
+def before_after(result: SynthesisResult) -> Sheet | None:
+    """Prior and posterior of the average, tau and a new study; None where the prior expects nothing in particular."""
+    if not result.expectations or not result.gate.bayes:
+        return None
+    measure = result.effects.measure
+    named = {"average": "average", "tau": "τ, the spread", "new study": f"a new {new_word(result)}"}
+
+    def tip(when: str, one: Expectation) -> str:
+        at = one.before if when == "before" else one.after
+        low, middle, high = (number(v) if one.quantity == "tau" else value(measure, v) for v in (at[0], at[2], at[-1]))
+        return f"{named[one.quantity]} {when} the data: {middle}, {100 * result.level:g}% {low} to {high}"
+
+    pairs = {
+        one.quantity: Pair(named[one.quantity], one.before, one.after, (tip("before", one), tip("after", one)))
+        for one in result.expectations
+    }
+    spread = Panel([pairs.pop("tau")], "none", float, 0.0)
+    effects = Panel([*pairs.values()], measure.back, lambda v: float(measure.to_reader(v)), measure.no_effect)
+    return draw_before_after(f"{result.spec.title}: before and after the data", [effects, spread])
 
 
 def _bubbles(results: Results, result: SynthesisResult, model: Fit, name: str) -> Sheet:

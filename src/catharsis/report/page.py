@@ -231,6 +231,7 @@ def _moderator_section(at: Context) -> dict[str, Any] | None:
 def _synthesis(at: Context, result: SynthesisResult) -> dict[str, Any]:
     results, labels, cites, anchors = at.results, at.labels, at.cites, at.anchors
     figure = drawings.moderator(results, result, labels)
+    expected = drawings.before_after(result)
     published = {item.published.cite: cites.label(item.published.cite) for item in result.comparisons}
     gate = result.gate
     left_out = result.all_evidence.partial.left_out if result.all_evidence else {}
@@ -242,6 +243,8 @@ def _synthesis(at: Context, result: SynthesisResult) -> dict[str, Any]:
         "note": result.spec.note,
         "forest": drawings.forest(results, result).svg() if len(result.effects) else "",
         "moderator": figure.svg() if figure else "",
+        "level": f"{100 * result.level:g}%",
+        "before_after": expected.svg() if expected else "",
         "frequentist": prose.frequentist_sentences(result, labels),
         "robust": prose.robust_sentences(result, labels),
         "bayes": prose.bayes_sentences(result, labels),

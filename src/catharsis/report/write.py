@@ -69,9 +69,11 @@ def texts(results: Results) -> dict[str, str]:
         if len(result.effects):
             found[f"tables/{name}.csv"] = tables.synthesis_csv(result)
             found[f"figures/{name}-forest.svg"] = _alone(drawings.forest(results, result))
-        sheet = drawings.moderator(results, result, labels)
-        if sheet is not None:
-            found[f"figures/{name}-moderator.svg"] = _alone(sheet)
+        for what, sheet in (
+            ("moderator", drawings.moderator(results, result, labels)), ("prior", drawings.before_after(result))
+        ):  # fmt: skip
+            if sheet is not None:
+                found[f"figures/{name}-{what}.svg"] = _alone(sheet)
     for directions in results.directions:
         if directions.cells:
             found[f"figures/{names[directions.spec.id]}.svg"] = _alone(drawings.directions(results, directions, labels))
