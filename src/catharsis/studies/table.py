@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +54,15 @@ class Row:
         Where the effect begins.
     waived : tuple of Waiver
         Findings that a person lets stand.
+    printed : dict
+        Column to the digits of a number as they stand in the file.
     """
 
     cells: Mapping[str, Any]
     places: Mapping[str, At]
     at: At
     waived: tuple[Waiver, ...] = ()
+    printed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -277,10 +280,14 @@ def _row(
     levels: list[tuple[Shared, Path_]] = [(study, here[:2]), (sample, here[:4]), (effect, here)]
     cells: dict[str, Any] = {}
     places: dict[str, At] = {}
+    printed: dict[str, str] = {}
 
     def put(column: str, value: Any, path: Path_) -> None:
         if value is not None:
             cells[column], places[column] = value, source.at(path)
+            printed.pop(column, None)
+            if path in source.printed:
+                printed[column] = source.printed[path]
 
     _put_names(put, study, sample, effect, here)
     for entry, path in levels:
@@ -299,7 +306,7 @@ def _row(
     cells["kind"] = _kind(effect, cells, source.at((*here, "kind")), problems)
     if effect.waive:
         places["waive"] = source.at((*here, "waive"))
-    return Row(cells, places, source.at(here), effect.waive)
+    return Row(cells, places, source.at(here), effect.waive, printed)
 
 
 def _put_names(put: Any, study: Study, sample: Sample, effect: Effect, here: Path_) -> None:
