@@ -1,4 +1,4 @@
-"""Write files so that a reader sees the old one or the new one, whatever happens in between, and one writer at a time."""
+"""Write files so that a reader sees the old or the new one whatever happens, and one writer at a time."""
 
 from __future__ import annotations
 

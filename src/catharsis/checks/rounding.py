@@ -1,8 +1,7 @@
 """What printed digits say: a number stands for every value that would be printed so.
 
-0.50 is anything from 0.495 to 0.505, 0.5 anything from 0.45 to 0.55. Checks compare such intervals, so that a paper is never
-accused of its rounding. Either way of rounding halves, and cutting off, stays within one unit of the last digit, which `slack`
-allows.
+0.50 is anything from 0.495 to 0.505, 0.5 anything from 0.45 to 0.55. Checks compare such intervals, so that a paper is
+never accused of its rounding. Cutting off instead stays within one unit of the last digit, which `slack` allows.
 """
 
 from __future__ import annotations
