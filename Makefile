@@ -10,7 +10,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report check-table test slow setup format lint types check golden calibrate clean wheel
+.PHONY: help report update verify check-table test slow setup format lint types check golden calibrate clean wheel torture
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ $(VENV)/.dev: $(VENV)/.test
 
 report: $(VENV)/.run ## Check, fit and render one analysis into reports/
 	@$(BIN)/catharsis report analyses/$(ANALYSIS) --out reports/$(ANALYSIS)
+
+update: $(VENV)/.run ## Check, run, report, and show what moved since the results committed last
+	@$(BIN)/catharsis update analyses/$(ANALYSIS) --out reports/$(ANALYSIS)
+
+verify: $(VENV)/.run ## Hold the committed results of every analysis against a fresh run
+	@for folder in analyses/*/; do name=$$(basename $$folder); $(BIN)/catharsis run $$folder --verify --out reports/$$name || exit $$?; done
 
 check-table: $(VENV)/.run ## Check the inputs of one analysis
 	@$(BIN)/catharsis check analyses/$(ANALYSIS)
@@ -61,11 +67,22 @@ golden: $(VENV)/.test ## Compare with every reference number in GOLDEN=dir
 
 calibrate: $(VENV)/.test ## Renew tests/calibration and docs/calibration.md, an hour (SHORT=1: two minutes, shown only)
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/coverage.py $(if $(SHORT),--short)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/looks.py $(if $(SHORT),--short)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/calibration/simulate.py $(if $(SHORT),--short)
 	@$(if $(SHORT),,CALIBRATE=1) $(BIN)/python -m pytest tests/bayes/test_agreement.py -q
+
+$(VENV)/.fuzz: $(VENV)/.test
+	@$(PIP) install -c constraints.txt -e '.[test,fuzz]' && touch $@
+
+torture: $(VENV)/.fuzz ## Kill, crowd and fuzz the commands in full, half an hour (SHORT=1: two minutes)
+	@TORTURE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/torture -q
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/torture/kill.py --kills $(if $(SHORT),22,200)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/torture/together.py --rounds $(if $(SHORT),2,20)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/torture/fuzz.py --inputs $(if $(SHORT),1000,22000)
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/torture/guided.py --seconds $(if $(SHORT),5,60)
 
 wheel: $(VENV)/.dev ## Build the wheel
 	@$(BIN)/python -m build -q --wheel
 
 clean: ## Remove the environment and rendered reports
-	@rm -rf $(VENV) dist build reports/*/index.html reports/*/manifest.json reports/*/tables reports/*/figures reports/*/posteriors
+	@rm -rf $(VENV) dist build reports/*/index.html reports/*/update.html reports/*/manifest.json reports/*/tables reports/*/figures reports/*/posteriors

@@ -80,7 +80,12 @@ LOADS = {  # what a user does, and what it may not load
     "--help": (COMMAND.format(["--help"]), HEAVY),
     "report --help": (COMMAND.format(["report", "--help"]), HEAVY),
     "a wrong command": (COMMAND.format(["sideways"]), HEAVY),
+    "format": (COMMAND.format(["format", "--check", "analyses/bcg"]), HEAVY),
     "check": (COMMAND.format(["check", "analyses/crying"]), {"pandas", "matplotlib", "statsmodels"} | SAMPLERS),
+    "import": (
+        COMMAND.format(["import", "analyses/bcg", "references/seed.bib", "--dry-run"]),
+        {"pandas", "matplotlib", "statsmodels"} | SAMPLERS,
+    ),
     "cite": (COMMAND.format(["cite", "gracanin2014soothing"]), {"pandas", "matplotlib", "statsmodels"} | SAMPLERS),
 }
 
@@ -186,7 +191,7 @@ def copied(root):
     return root
 
 
-@pytest.mark.parametrize("page", ["engine.md", "criticism.md"])
+@pytest.mark.parametrize("page", ["engine.md", "criticism.md", "living.md"])
 def test_every_block_of_a_page_runs(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     names: dict[str, object] = {}

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from catharsis.bayes.sampled_counts import fit_bayes_counts
     from catharsis.bayes.sampled_selection import fit_bayes_selection
     from catharsis.bayes.weakly_informative import default_priors
+    from catharsis.checks.agreement import cohen_kappa, intraclass_correlation
     from catharsis.effects.conversions import from_wald
     from catharsis.effects.dependence import aggregate, correlation_covariance
     from catharsis.effects.five_numbers import from_five_numbers
@@ -76,6 +77,7 @@ _HOMES = {
     "albatross_data": "catharsis.assess.albatross",
     "asymmetry_of_counts": "catharsis.assess.count_asymmetry",
     "baujat": "catharsis.assess.contributions",
+    "cohen_kappa": "catharsis.checks.agreement",
     "combine_pvalues": "catharsis.assess.combining",
     "compare_loo": "catharsis.assess.cross_validation",
     "correlation_covariance": "catharsis.effects.dependence",
@@ -98,6 +100,7 @@ _HOMES = {
     "gosh": "catharsis.assess.subsets",
     "henmi_copas": "catharsis.assess.copas_interval",
     "influence_bayes": "catharsis.assess.influence",
+    "intraclass_correlation": "catharsis.checks.agreement",
     "leave_one_out_bayes": "catharsis.assess.influence",
     "limit_meta": "catharsis.assess.limit_effect",
     "loo": "catharsis.assess.cross_validation",
@@ -141,6 +144,7 @@ __all__ = [
     "albatross_data",
     "asymmetry_of_counts",
     "baujat",
+    "cohen_kappa",
     "combine_pvalues",
     "compare_loo",
     "correlation_covariance",
@@ -163,6 +167,7 @@ __all__ = [
     "gosh",
     "henmi_copas",
     "influence_bayes",
+    "intraclass_correlation",
     "leave_one_out_bayes",
     "limit_meta",
     "loo",

@@ -6,6 +6,7 @@ a file and raise them together as `InputErrors`, so that one run shows one list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -47,11 +48,34 @@ class InputError(CatharsisError):
     """
 
     def __init__(self, at: At, what: str, why: str, fix: str, rule: str = "input") -> None:
+        what, why, fix = (_part(part) for part in (what, why, fix))
         super().__init__(at, what, why, fix, rule)
         self.at, self.what, self.why, self.fix, self.rule = at, what, why, fix, rule
 
     def __str__(self) -> str:
         return f"{self.at}: {self.what}\n  why: {self.why}\n  fix: {self.fix}"
+
+
+LONGEST = 800  # characters of one part of a message; a file can hold a name of megabytes
+# what would move a terminal's cursor, recolour it or turn the line around, and halves of characters that cannot be sent
+_UNSAYABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def sayable(text: str) -> str:
+    r"""Text as any terminal can show it: characters that would move its cursor or cannot be sent, by their numbers.
+
+    Examples
+    --------
+    >>> sayable("two\x1b[2Jlines")
+    'twoU+001B[2Jlines'
+    """
+    return _UNSAYABLE.sub(lambda found: f"U+{ord(found[0]):04X}", text)
+
+
+def _part(text: str) -> str:
+    """A part of a message: sayable, and not too long."""
+    text = sayable(text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 60]} ... {text[-50:]}"
 
 
 class InputErrors(CatharsisError):

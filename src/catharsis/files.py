@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from catharsis.errors import At, InputError, InputErrors
 
 PATIENCE = 30.0  # seconds to wait for another writer
+HOUR = 3600.0  # seconds; what a writer without the lock has not finished by then, it never will
 
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
@@ -41,6 +43,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        _clear(target, older=HOUR)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -54,7 +57,7 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
             raise
         _flush_folder(target.parent)
     except OSError as problem:
-        raise _refused(path, problem) from None
+        raise refused(path, problem) from None
 
 
 def _umask() -> int:
@@ -76,7 +79,8 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _refused(path: str | Path, problem: OSError) -> InputErrors:
+def refused(path: str | Path, problem: OSError) -> InputErrors:
+    """What is said when the system does not let us write."""
     return InputErrors(
         [
             InputError(
@@ -127,8 +131,18 @@ def locked(path: str | Path, patience: float = PATIENCE) -> Iterator[None]:
             ]
         ) from None
     except OSError as problem:
-        raise _refused(path, problem) from None
+        raise refused(path, problem) from None
     try:
+        _clear(target)
         yield
     finally:
         lock.release()
+
+
+def _clear(target: Path, older: float = 0.0) -> None:
+    """Delete what killed writers of this file left: who holds its lock is the only writer, and none takes hours."""
+    for path in target.parent.iterdir():
+        if path.name.startswith(f".{target.name}.") and path.name.endswith(".part") and path.is_file():
+            with suppress(FileNotFoundError):  # another writer was quicker
+                if time.time() - path.stat().st_mtime >= older:
+                    path.unlink()

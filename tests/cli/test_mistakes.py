@@ -59,10 +59,6 @@ MISTAKES = {  # name -> change, file, text on the line that is named, what is sa
         effect("numbers: {mean_change: 1.2}"), "studies.yaml", "{mean_change: 1.2}", "mean_change without sd_change",
         "the row could not be weighted", "add one of them from the paper",
     ),
-    "SE typed as SD": (
-        effect("numbers: {mean_change: 1.2, sd_change: 0.32}"), "studies.yaml", "0.32", "sd_change is 0.32",
-        "it looks like a standard error", "write se_change: 0.32",
-    ),
     "SD beyond the range": (
         effect("numbers: {mean_change: 1.2, sd_change: 20}"), "studies.yaml", "20}", "sd_change is 20",
         "all scores lie between -10 and 10", "correct the SD",
@@ -183,6 +179,19 @@ def test_the_command_check_says_the_same(tmp_path):
         '  fix: did you mean "place"?\n'
         "1 error; nothing was computed or written.\n"
     )
+
+
+def test_a_standard_error_typed_as_sd_is_a_warning_and_stands_in_the_report(tmp_path):
+    folder = made(tmp_path / "naps", 6)
+    effect("numbers: {mean_change: 1.2, sd_change: 0.32}")(folder)
+    told = catharsis("check", "naps", cwd=tmp_path)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.match(r"warning: naps/studies\.yaml:\d+: sd_change is 0\.32, while 5 others", told.stdout), told.stdout
+    assert "fix: write se_change: 0.32 if the paper prints a standard error" in told.stdout
+    assert "rule: se-for-sd" in told.stdout
+    done = catharsis("report", "naps", "--no-sampling", "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sd_change is 0.32" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_bad_bibliography_is_told(tmp_path):

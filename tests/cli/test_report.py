@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from workshop import ROOT, catharsis, copy_of, made, state, study
 
+from catharsis.errors import CatharsisError
+
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
@@ -179,7 +181,7 @@ def test_a_failure_while_writing_leaves_the_old_report(naps, monkeypatch):
 
     monkeypatch.setattr("catharsis.report.write._put", full)
     edit(folder / "naps" / "studies.yaml", "mean_change: 0.7", "mean_change: 0.8")
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CatharsisError, match="No space left"):
         report()
     assert state(folder / "out") == before
     assert sorted(path.name for path in folder.iterdir()) == ["naps", "out"]
@@ -321,7 +323,6 @@ PRECIOUS = {
 def test_only_an_older_report_is_replaced(tmp_path, monkeypatch, name):
     """A target that is no report of ours is refused in words, and nothing is touched."""
     from catharsis.cli.report import make
-    from catharsis.errors import CatharsisError
 
     root = tmp_path / "home"
     made(root / "naps", 2)

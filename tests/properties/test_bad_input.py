@@ -36,6 +36,7 @@ ELSEWHERE = {  # public names that this table does not walk over
     "partial_evidence": "takes a table of rows; tests/bayes/test_partial.py",
     "partial_contributions": "takes partial evidence; tests/bayes/test_partial.py",
     "run": "takes an analysis.yaml; tests/plan",
+    **dict.fromkeys(("cohen_kappa", "intraclass_correlation"), "take readings; tests/checks/test_agreement.py"),
     "read_references": "reads files; tests/references",
     "read_studies": "reads files; tests/properties/test_table.py",
     "effect_size": "takes summaries of groups; tests/effects",

@@ -177,7 +177,7 @@ PROBLEMS = [
         "@misc{a, doi={10.1/X}}\n@misc{b, doi={https://doi.org/10.1/x}}",
         "a.bib:2: b has the DOI 10.1/x, and so has a (a.bib:1)\n"
         "  why: one paper under two keys can enter an analysis twice\n"
-        "  fix: keep one entry, or correct the DOI",
+        "  fix: correct the DOI, or say that they are one: catharsis duplicates --link b=a",
     ),
     (
         "@incollection{a,\n title={A},\n crossref={bok}}\n@book{book, title={B}}",

@@ -364,7 +364,7 @@ MESSAGES = [
     ),
     (
         "just text",
-        'studies.yaml:1: the file: found "just text" | a block of keys belongs here (the file) | '
+        'studies.yaml:1: the file holds no keys and values | a block of keys belongs here (the file) | '
         'write "key: value" lines, indented by two spaces',
     ),
     (
@@ -373,8 +373,9 @@ MESSAGES = [
     ),
     (
         "schema: catharsis/studies@2\nstudies: []\n",
-        'studies.yaml:1: schema: found "catharsis/studies@2" | only agreed words are allowed '
-        '(the file) | did you mean "catharsis/studies@1"?',
+        "studies.yaml:1: the file is catharsis/studies@2, newer than this catharsis, which reads catharsis/studies@1 | "
+        "what it may hold is not known here, and would be lost | "
+        "install a newer catharsis: pip install --upgrade catharsis",
     ),
     (
         "studies: []\n",
@@ -582,6 +583,8 @@ HEAVY = ("pandas", "matplotlib", "scipy", "statsmodels", "numpy", "arviz", "pymc
 @pytest.mark.parametrize("module", ["catharsis.studies.table", "catharsis.studies.selection", "catharsis.checks.run"])
 def test_checking_a_file_loads_nothing_heavy(module: str) -> None:
     folder = Path(__file__).parents[2] / "analyses" / "crying"
+    tails = ("scipy", "numpy") if module == "catharsis.checks.run" else ()  # a p is recomputed from its t
+    heavy = tuple(name for name in HEAVY if name not in tails)
     code = (
         f"import sys, {module}\n"
         "from catharsis.studies.table import read_studies\n"
@@ -589,7 +592,7 @@ def test_checking_a_file_loads_nothing_heavy(module: str) -> None:
         "if 'catharsis.checks.run' in sys.modules:\n"
         "    from catharsis.checks.run import check_rows\n"
         "    assert not check_rows(table).errors\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

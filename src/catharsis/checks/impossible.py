@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from catharsis.errors import InputError
+from catharsis.checks.rounding import Range, printed_range
+from catharsis.checks.rules import Rule
+from catharsis.errors import InputError, shown
 from catharsis.studies.dictionary import Dictionary
 from catharsis.studies.table import Row
 
 SPREADS = ("sd_change", "se_change", "sd1", "se1", "sd2", "se2", "d_se", "vi", "sei")
 GROUPS = (("m1", "sd1", "se1", "n1"), ("m2", "sd2", "se2", "n2"))
 SHARES = ("share_better", "share_same", "share_worse")
-ROUNDING = 1e-3  # relative: an SD printed with three digits may exceed its bound by half a digit
+PRINTABLE = (1e-60, 1e60)  # absolute values of numbers other than 0; a p from a t of 16 is 1e-57
+ROUNDING = 1e-3  # relative: numbers that were computed have no digits to go by
 
 
 def impossible(row: Row, dictionary: Dictionary) -> Iterator[InputError]:
     """Every cell of a row that cannot stand."""
+    yield from _beyond_print(row)
     yield from _spreads(row)
     yield from _sizes(row)
     yield from _statistics(row)
+    yield from _freedom(row)
     yield from _interval(row)
     yield from _range(row, dictionary)
     yield from _events(row)
@@ -35,6 +40,16 @@ def _outside(row: Row, column: str, inside: bool, why: str, rule: str) -> Iterat
     """A cell that breaks the bounds of its kind."""
     if row.has(column) and not inside:
         yield _error(row, column, f"{column} is {row.get(column):g}", why, f"correct {column}", rule)
+
+
+def _beyond_print(row: Row) -> Iterator[InputError]:
+    """Numbers that no paper prints: nothing can be computed from them, and their squares leave the machine's reach."""
+    for column, value in row.cells.items():
+        if isinstance(value, int | float) and value and not PRINTABLE[0] <= abs(value) <= PRINTABLE[1]:
+            yield _error(
+                row, column, f"{column} is {shown(value)}", "no quantity that people measure is so large or so small",
+                "correct the exponent or the digits", "beyond-print",
+            )  # fmt: skip
 
 
 def _spreads(row: Row) -> Iterator[InputError]:
@@ -55,7 +70,8 @@ def _sizes(row: Row) -> Iterator[InputError]:
                 row, column, f"{column} is {row.get(column)}", "a standard deviation needs at least 2 people per group",
                 "enter the group size from the paper, or give this row an exclude: reason", "n-too-small",
             )  # fmt: skip
-    if row.has("n", "n1", "n2") and row.get("n1") + row.get("n2") > row.get("n"):
+    paired = row.has("mean_change") and row.get("n1") == row.get("n2") == row.get("n")  # the same people twice
+    if row.has("n", "n1", "n2") and row.get("n1") + row.get("n2") > row.get("n") and not paired:
         yield _error(
             row, "n", f"n is {row.get('n')}, but n1 + n2 is {row.get('n1') + row.get('n2')}",
             "the groups cannot hold more people than the sample", "correct n, n1 or n2", "n-below-groups",
@@ -82,6 +98,27 @@ def _statistics(row: Row) -> Iterator[InputError]:
         )  # fmt: skip
 
 
+def _freedom(row: Row) -> Iterator[InputError]:
+    """Degrees of freedom that the people of the row cannot give, whatever the test."""
+    people = row.get("n", 0) - 1, row.get("n1", 0) + row.get("n2", 0) - 2 if row.has("n1", "n2") else 0
+    if max(people) < 1:
+        return
+    named = "n" if people[0] >= people[1] else "n1 + n2"
+    size = row.get("n") if named == "n" else row.get("n1") + row.get("n2")
+    for column in ("df", "df2"):
+        if row.has(column) and _printed(row, column).low > max(people):
+            yield _error(
+                row, column, f"{column} is {row.get(column):g}, but {named} is {size}",
+                f"{size} people leave at most {max(people)} degrees of freedom",
+                f"correct {column} or {named}; if the test is from a model of more people, add their number as n:",
+                "df-above-n",
+            )  # fmt: skip
+
+
+def _printed(row: Row, column: str) -> Range:
+    return printed_range(row.get(column), row.printed.get(column))
+
+
 def _interval(row: Row) -> Iterator[InputError]:
     if not row.has("d_low", "d_high"):
         return
@@ -100,7 +137,7 @@ def _interval(row: Row) -> Iterator[InputError]:
             row, "d_low", f"both limits of the interval are {low:g}", "a sampling error is never 0",
             "enter the limits with more digits, or delete d_ci", "interval-empty",
         )  # fmt: skip
-    elif row.has("d") and not low <= row.get("d") <= high:
+    elif row.has("d") and not _printed(row, "d").meets(Range(_printed(row, "d_low").low, _printed(row, "d_high").high)):
         yield _error(
             row, "d", f"d is {row.get('d'):g}, outside its interval [{low:g}, {high:g}]",
             "an interval contains its estimate", "correct d or d_ci", "interval-without-estimate",
@@ -115,23 +152,24 @@ def _range(row: Row, dictionary: Dictionary) -> Iterator[InputError]:
     for mean, sd, se, n in (("mean_change", "sd_change", "se_change", "n"), *GROUPS):
         if not row.has(mean):
             continue
-        if not low <= row.get(mean) <= high:
+        if not _printed(row, mean).meets(Range(low, high)):
             yield _error(
                 row, mean, f"{mean} is {row.get(mean):g}, outside the scale {low:g} to {high:g}",
                 f"{row.get('outcome')} cannot reach it", "correct the mean, or the range: in analysis.yaml",
                 "mean-outside-scale",
             )  # fmt: skip
         elif row.has(n) and row.get(n) >= 2:
-            top = largest_sd(row.get(mean), low, high, row.get(n))
+            middle = min(max((low + high) / 2, _printed(row, mean).low), _printed(row, mean).high)
+            top = largest_sd(min(max(middle, low), high), low, high, row.get(n))  # of the means that print so
             as_sd = row.get(se, 0) * row.get(n) ** 0.5
             scores = f"all scores lie between {low:g} and {high:g}"
-            if row.has(sd) and row.get(sd) > top * (1 + ROUNDING):
+            if row.has(sd) and _printed(row, sd).low > top * (1 + ROUNDING):
                 yield _error(
                     row, sd,
                     f"{sd} is {row.get(sd):g}, but with a mean of {row.get(mean):g} it cannot exceed {top:.3g}",
                     scores, "correct the SD, or the range: in analysis.yaml", "sd-too-large",
                 )  # fmt: skip
-            if as_sd > top * (1 + ROUNDING):
+            if row.has(se) and _printed(row, se).low * row.get(n) ** 0.5 > top * (1 + ROUNDING):
                 yield _error(
                     row, se,
                     f"{se} is {row.get(se):g}, an SD of {as_sd:.3g}, but it cannot exceed {top:.3g}",
@@ -199,7 +237,7 @@ COMPLETE: tuple[tuple[tuple[str, ...], Needs, str], ...] = (
     (("se_change",), (("mean_change",),), "missing-mean"),
     (("m1",), (("m2",),), "missing-mean"),
     (("m2",), (("m1",),), "missing-mean"),
-    (("m1", "m2"), (("n1", "n2"),), "missing-n"),
+    (("m1", "m2"), (("n1", "n2"), ("mean_change", "n")), "missing-n"),  # before and after, of the same people
     (
         ("m1", "m2"),
         (("sd1", "sd2"), ("se1", "se2"), ("sd1", "se2"), ("se1", "sd2"), ("t",), ("F", "sign"), ("p", "sign")),
@@ -255,7 +293,7 @@ def _has_any(row: Row, partners: Sequence[Sequence[str]]) -> bool:
 
 def _only_a_test(row: Row) -> Iterator[InputError]:
     """A test statistic that stands alone needs people and, when it has no sign of its own, a direction."""
-    if any(row.has(column) for column in ("mean_change", "m1", "m2", "r", "d", "yi")):
+    if any(row.has(column) for column in ("mean_change", "m1", "m2", "r", "d", "yi", "events1", "better")):
         return
     tests = [column for column in ("t", "F", "p") if row.has(column)]
     if not tests:
@@ -270,3 +308,93 @@ def _only_a_test(row: Row) -> Iterator[InputError]:
             row, tests[0], f"{tests[0]} without a sign", f"{tests[0]} does not say which side is higher",
             "add reported: {sign: ...} with a word of the outcome's family", "missing-sign",
         )  # fmt: skip
+
+
+# What each rule is about, for `catharsis check --explain`. They are met in one sweep over the rows, not one by one.
+_SAID: dict[str, tuple[str, str, str]] = {
+    "beyond-print": (
+        "a number beyond 1e60, or nearer to 0 than 1e-60",
+        "no quantity that people measure is so large or so small",
+        "correct the exponent or the digits",
+    ),
+    "spread-not-positive": (
+        "a standard deviation, standard error or variance that is 0 or less",
+        "a standard deviation or error is positive",
+        "enter the value from the paper, or delete the cell",
+    ),
+    "n-too-small": (
+        "fewer than two people in a group whose spread is used",
+        "a standard deviation needs at least 2 people per group",
+        "enter the group size from the paper, or give the row an exclude: reason",
+    ),
+    "n-below-groups": ("groups that hold more people than n", "n counts all of them", "correct n, n1 or n2"),
+    "n-above-enrolled": (
+        "more people analysed than enrolled",
+        "nobody can be analysed who was not enrolled",
+        "correct n or enrolled",
+    ),
+    "df-above-n": (
+        "more degrees of freedom than the people of the row can give",
+        "one group leaves n - 1, two groups leave n1 + n2 - 2, and covariates leave fewer",
+        "correct the degrees of freedom or n; if the test is from a model of more people, add their number as n:",
+    ),
+    "r-out-of-range": (
+        "a correlation of 1 or beyond",
+        "a correlation lies between -1 and 1, and its variance is 0 at the ends",
+        "correct r",
+    ),
+    "p-out-of-range": ("a p value below 0 or above 1", "a probability lies between 0 and 1", "correct p"),
+    "alpha-out-of-range": ("an alpha that is no probability", "a level lies between 0 and 1", "correct alpha"),
+    "F-negative": ("an F below 0", "F is a ratio of squares", "correct F"),
+    "df-not-positive": ("degrees of freedom of 0 or less", "degrees of freedom are positive", "correct them"),
+    "F-of-many-groups": (
+        "an F with more than one numerator degree of freedom",
+        "it compares more than two groups, so it has no direction and is no effect size of two groups",
+        "enter the means and SDs, or keep the direction under reported: instead",
+    ),
+    "interval-swapped": ("an interval whose lower limit is above its upper one", "its limits are swapped", "swap them"),
+    "interval-empty": (
+        "an interval whose limits are equal",
+        "a sampling error is never 0",
+        "enter the limits with more digits, or delete d_ci",
+    ),
+    "interval-without-estimate": (
+        "an estimate outside its own interval, beyond rounding",
+        "an interval contains its estimate",
+        "correct the estimate or the interval",
+    ),
+    "mean-outside-scale": (
+        "a mean that the scale of its outcome cannot reach",
+        "no average of scores lies outside them",
+        "correct the mean, or the range: in analysis.yaml",
+    ),
+    "sd-too-large": (
+        "an SD above the largest that scores on the scale can have with that mean",
+        "scores spread most when all of them lie at the two ends",
+        "correct the SD, or the range: in analysis.yaml",
+    ),
+    "se-too-large": (
+        "a standard error that means an SD above the largest that the scale allows",
+        "an SD typed as a standard error grows by the root of n",
+        "write it as an SD if the paper prints an SD, or correct the value",
+    ),
+    "events-above-n": ("more events than people", "each person counts once", "correct the counts"),
+    "counts-above-n": ("more people better, same and worse than n", "each person counts once", "correct the counts"),
+    "share": ("a share below 0 or above 1", "a share lies between 0 and 1", "write 0.30 for 30 percent"),
+    "shares-above-1": ("shares that add to more than 1", "each person counts once", "correct the shares"),
+    "missing-n": ("a number without the people behind it", *WITHOUT["missing-n"]),
+    "missing-mean": ("a spread without its mean, or one mean of two", *WITHOUT["missing-mean"]),
+    "missing-spread": ("an effect without anything that gives its precision", *WITHOUT["missing-spread"]),
+    "missing-counts": ("one group of a two-by-two table", *WITHOUT["missing-counts"]),
+    "missing-sign": (
+        "an F or p that stands alone, without a direction",
+        "neither says which side is higher",
+        "add reported: {sign: ...} with a word of the outcome's family",
+    ),
+    "no-effect": (
+        "numbers: or counts: without an effect in it",
+        "a size of a sample is not yet a result",
+        "add the result, or delete the block",
+    ),
+}
+RULES: tuple[Rule, ...] = tuple(Rule(name, "impossible", *words) for name, words in _SAID.items())

@@ -9,14 +9,16 @@ from typing import Literal
 from catharsis.errors import InputError
 from catharsis.studies.table import Row, StudyTable
 
-Grade = Literal["impossible", "unusual", "discordant", "dependence", "incomplete"]
+Grade = Literal["unreadable", "impossible", "unusual", "discordant", "dependence", "incomplete", "loose"]
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: dict[Grade, Severity] = {
+    "unreadable": "error",  # does not say what it means: a key, a file, a word that nothing can be made of
     "impossible": "error",  # cannot be right whatever the study; nobody can waive it
     "unusual": "warning",
     "discordant": "warning",
     "dependence": "warning",
     "incomplete": "note",  # says what is missing; no number is in doubt
+    "loose": "warning",  # an end that leads nowhere, such as a waiver without a finding
 }
 
 
@@ -45,7 +47,8 @@ class Rule:
     name : str
         Short stable name: the handle for waivers and for `catharsis check --explain`.
     grade : str
-        "impossible", "unusual", "discordant", "dependence" or "incomplete".
+        "unreadable", "impossible", "unusual", "discordant", "dependence", "incomplete" or
+        "loose".
     finds : str
         What it looks for, in one sentence.
     why : str
@@ -55,7 +58,8 @@ class Rule:
     sources : tuple of str
         Keys of methods.bib.
     find : callable or None
-        Runs it over a table; None when the problem is met while the table is read.
+        Runs it over a table; None when the problem is met on the way: while a file is read, in the sweep over
+        impossible cells, or where a plan selects rows.
     """
 
     name: str
@@ -74,4 +78,9 @@ class Rule:
     @property
     def can_be_waived(self) -> bool:
         """Whether a person may let a finding stand."""
-        return self.grade != "impossible"
+        return self.severity != "error" and self.grade != "loose"
+
+
+def let_stand(rule: str) -> str:
+    """The end of a `fix:` that says how a finding is waived."""
+    return f"if it is right, waive with waive: [{{rule: {rule}, reason: ..., by: ..., date: ...}}]"

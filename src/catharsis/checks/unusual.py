@@ -1,66 +1,58 @@
-"""Cells that are possible but look like a slip: they stop a run unless a person waives them."""
+"""Cells that are possible but look like a slip: warnings, which a person may let stand."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from catharsis.checks.arms import equal_spreads
+from catharsis.checks.repeated import odd_correlations
+from catharsis.checks.rules import Rule
+from catharsis.checks.slips import odd_spreads
 
-from catharsis.errors import InputError
-from catharsis.studies.table import Row
-
-SPREADS = (("sd_change", "n"), ("sd1", "n1"), ("sd2", "n2"))
-MIN_PEERS = 3
-TOO_SMALL = 3.0  # the SD lies at least this factor below its peers ...
-NEAR = 2.0  # ... and times sqrt(n) it comes within this factor of them
-RULES = ("se-for-sd",)  # what a waiver may name
-
-
-def standard_error_for_sd(rows: Sequence[Row]) -> Iterator[tuple[Row, InputError]]:
-    """SDs that fit their peers on the same instrument better as standard errors [@gotzsche2007]."""
-    spreads: dict[object, list[float]] = {}
-    for row in rows:
-        for sd, _ in SPREADS:
-            if row.get(sd, 0) > 0:
-                spreads.setdefault(row.get("outcome"), []).append(row.get(sd))
-    for values in spreads.values():
-        values.sort()
-    for row in rows:
-        for sd, n in SPREADS:
-            if not row.has(sd, n) or not row.get(sd) > 0:
-                continue
-            value, all_values = row.get(sd), spreads[row.get("outcome")]
-            peers = len(all_values) - 1
-            if peers < MIN_PEERS:
-                continue
-            typical, as_se = median_without(all_values, value), value * row.get(n) ** 0.5
-            if typical / value >= TOO_SMALL and max(as_se / typical, typical / as_se) <= NEAR:
-                yield row, _finding(row, sd, n, typical, peers)
-
-
-def median_without(values: Sequence[float], value: float) -> float:
-    """The median of ascending values, leaving out one that equals `value`.
-
-    Examples
-    --------
-    >>> median_without([0.1, 1.0, 1.2, 1.4], 0.1)
-    1.2
-    """
-    gap, middle = bisect_left(values, value), (len(values) - 1) // 2
-
-    def other(position: int) -> float:
-        return values[position if position < gap else position + 1]
-
-    return other(middle) if len(values) % 2 == 0 else (other(middle - 1) + other(middle)) / 2
-
-
-def _finding(row: Row, sd: str, n: str, typical: float, peers: int) -> InputError:
-    value = row.get(sd)
-    return InputError(
-        row.place(sd),
-        f"{sd} is {value:g}, while {peers} others on this instrument have about {typical:.3g} ({row.id})",
-        f"it is {typical / value:.1f} times too small, and times the root of {n} it would be "
-        f"{value * row.get(n) ** 0.5:.3g}: it looks like a standard error",
-        f"write {sd.replace('sd', 'se')}: {value:g} if the paper prints a standard error; if it is an SD, waive "
-        "with waive: [{rule: se-for-sd, reason: ..., by: ..., date: ...}]",
-        "se-for-sd",
-    )
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "se-for-sd", "unusual",
+        "an SD that fits its peers better as a standard error",
+        "a standard error is smaller by the root of n, so that the effect grows and its weight with it",
+        "write se, se1, se2 or se_change if the paper prints a standard error",
+        ("gotzsche2007",), odd_spreads,
+    ),
+    Rule(
+        "sd-for-se", "unusual",
+        "a standard error that fits its peers better as an SD",
+        "an SD read as a standard error grows by the root of n, so that the effect all but vanishes",
+        "write sd, sd1, sd2 or sd_change if the paper prints an SD",
+        ("gotzsche2007",),
+    ),
+    Rule(
+        "decimal-shift", "unusual",
+        "a mean or spread about 10 or 100 times too large or small for its peers",
+        "a decimal point that slipped changes the effect tenfold",
+        "correct the decimal point",
+    ),
+    Rule(
+        "large-effect", "unusual",
+        "a standardised difference beyond 3 standard deviations",
+        "interventions rarely do so much; slips in means and SDs easily do",
+        "compare means and SDs with the paper",
+        ("gotzsche2007",),
+    ),
+    Rule(
+        "sd-ratio", "unusual",
+        "SDs of two arms of which one is at least 4 times the other, beyond chance",
+        "a slip in one of them is likelier than such a difference",
+        "compare both with the paper",
+    ),
+    Rule(
+        "equal-sds", "unusual",
+        "SDs of two arms that print alike, more often in the table than chance lets them",
+        "an SD may have been copied into both arms, or be that of all people",
+        "enter the SD of each arm",
+        (), equal_spreads,
+    ),
+    Rule(
+        "implausible-r", "unusual",
+        "SDs before, after and of the change that imply a correlation below 0 or above 0.99",
+        "the SD of a change follows from the other two and their correlation; a standard error among them breaks it",
+        "compare the three SDs with the paper",
+        (), odd_correlations,
+    ),
+)  # fmt: skip

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from catharsis.errors import CatharsisError, InputError, InputErrors
+from catharsis.errors import CatharsisError, InputError, InputErrors, sayable
 
 
 def problem_lines(problem: InputError, colour: bool) -> str:
     """One problem as text; place in bold, "why" and "fix" dim when there is colour."""
+    at = sayable(str(problem.at))
     if not colour:
-        return str(problem)
+        return sayable(str(problem))
     bold, dim, plain = "\x1b[1m", "\x1b[2m", "\x1b[0m"
-    return (
-        f"{bold}{problem.at}{plain}: {problem.what}\n  {dim}why:{plain} {problem.why}\n  {dim}fix:{plain} {problem.fix}"
-    )
+    return f"{bold}{at}{plain}: {problem.what}\n  {dim}why:{plain} {problem.why}\n  {dim}fix:{plain} {problem.fix}"
 
 
 def complain(problem: CatharsisError) -> None:
@@ -23,7 +22,7 @@ def complain(problem: CatharsisError) -> None:
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     if not isinstance(problem, InputErrors):
-        sys.stderr.write(f"{problem}\n")
+        sys.stderr.write(f"{sayable(str(problem))}\n")
         return
     for item in problem.problems:
         sys.stderr.write(problem_lines(item, colour) + "\n")
@@ -32,6 +31,11 @@ def complain(problem: CatharsisError) -> None:
 
 
 def tell(text: str) -> None:
-    """Print a line of results."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print a line of results; when nobody listens any more, the work and its exit code go on."""
+    import os
+
+    try:
+        sys.stdout.write(sayable(text) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from catharsis.cli.output import tell
+from catharsis.errors import At, InputError, InputErrors
 
 
 def make(folder: Path, out: Path | None, *, sample: bool, force: bool, show: str) -> int:
@@ -20,11 +21,13 @@ def make(folder: Path, out: Path | None, *, sample: bool, force: bool, show: str
     """
     from catharsis.plan.inputs import input_hash
     from catharsis.plan.spec import read_plan
+    from catharsis.report.exchange import clear_leavings
     from catharsis.report.manifest import refuse_foreign, unchanged
 
     plan = read_plan(folder)
     target = out or Path("reports") / plan.name
     refuse_foreign(target)
+    clear_leavings(target)
     digest = input_hash(plan, sample and plan.file.bayes.sample)
     manifest = None if force else unchanged(target, digest)
     if manifest is None:
@@ -32,12 +35,24 @@ def make(folder: Path, out: Path | None, *, sample: bool, force: bool, show: str
         from catharsis.report.write import write
 
         with _Steps(len(plan.file.syntheses) + 2) as steps:
-            results = run_plan(plan, sample=sample and plan.file.bayes.sample, progress=steps.say)
+            results = run_plan(read_plan(folder), sample=sample and plan.file.bayes.sample, progress=steps.say)
+            if results.input_hash != digest:  # the table was saved meanwhile: old numbers would bear the new hash
+                raise InputErrors([_moved(folder)])
             steps.say("writing")
             manifest = write(results, target)
     else:
         tell(f"{target}: nothing changed since the last run")
     return _finish(manifest, target, show)
+
+
+def _moved(folder: Path) -> InputError:
+    return InputError(
+        At(folder.as_posix()),
+        "an input was changed while the results were computed",
+        "they would belong to neither version",
+        "run again",
+        "moved-input",
+    )
 
 
 def _finish(manifest: dict[str, Any], target: Path, show: str) -> int:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from catharsis.bayes.priors import Priors
-from catharsis.checks.run import check_rows
+from catharsis.checks.dependence import several_effects
+from catharsis.checks.impossible import impossible
+from catharsis.checks.rules import Finding
+from catharsis.checks.run import Findings, Waived, check_rows
 from catharsis.effects.partial import PartialRows, partial_rows
 from catharsis.effects.prepare import prepare
 from catharsis.errors import InputError, InputErrors, ModelError, did_you_mean
 from catharsis.plan.claims import judge_claims
 from catharsis.plan.spec import Directions, Plan, Statement, Synthesis
-from catharsis.studies.schema import Waiver
 from catharsis.studies.selection import compile_rows
-from catharsis.studies.table import COLUMNS, Row, StudyTable, read_studies
-from catharsis.studies.yaml_source import Path_
+from catharsis.studies.table import COLUMNS, Row, StudyTable, table_of
+from catharsis.studies.yaml_source import Path_, parse_yaml, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,43 @@ class Checked:
         Its rows.
     warnings : tuple of InputError
         Findings that do not stop a run.
-    waived : tuple of (Row, Waiver)
+    waived : tuple of Waived
         Findings that a person lets stand.
+    notes : tuple of InputError
+        What the table leaves out.
     """
 
     table: StudyTable
     warnings: tuple[InputError, ...]
-    waived: tuple[tuple[Row, Waiver], ...]
+    waived: tuple[Waived, ...]
+    notes: tuple[InputError, ...] = ()
 
 
-def check(plan: Plan) -> Checked:
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """An analysis with everything that was found in it.
+
+    Attributes
+    ----------
+    table : StudyTable or None
+        Its rows; None when the table cannot be read.
+    found : Findings
+        Errors, warnings, notes, and what is waived.
+    """
+
+    table: StudyTable | None
+    found: Findings
+
+
+def check(plan: Plan, text: str | None = None) -> Checked:
     """Read the table and check every row, every row expression and every synthesis' rows.
+
+    Parameters
+    ----------
+    plan : Plan
+        The analysis.
+    text : str, optional
+        The table as it would be, when it is not on the disk yet.
 
     Returns
     -------
@@ -50,9 +78,33 @@ def check(plan: Plan) -> Checked:
     InputErrors
         All errors of the inputs.
     """
-    table = read_studies(plan.table_path, plan.dictionary, plan.library)
-    found = check_rows(table)
-    problems = list(found.errors)
+    table, found = (inspected := inspect(plan, text)).table, inspected.found
+    if found.errors or table is None:
+        raise InputErrors(found.errors)
+    return Checked(table, found.warnings, found.waived, found.notes)
+
+
+def inspect(plan: Plan, text: str | None = None) -> Inspected:
+    """Check an analysis to the end, whatever is found on the way."""
+    try:
+        source = read_yaml(plan.table_path) if text is None else parse_yaml(text, plan.table_path.as_posix())
+        table = table_of(source, plan.dictionary, plan.library)
+    except InputErrors as unreadable:
+        return Inspected(None, Findings(unreadable.problems, (), (), ()))
+    problems = _plan_problems(plan)
+    more: list[Finding] = []
+    if not problems and not any(True for row in table for _ in impossible(row, table.dictionary)):
+        for i, spec in enumerate(plan.file.syntheses):
+            problems += _collect(lambda spec=spec, i=i: more.extend(_synthesis_findings(plan, table, spec, i)))  # type: ignore[misc]
+    found = check_rows(table, more)
+    errors = tuple(sorted((*found.errors, *problems), key=lambda problem: (problem.at.file, problem.at.line)))
+    warnings = found.warnings if errors else (*found.warnings, *judge_claims(plan, table)[1])
+    return Inspected(table, Findings(errors, warnings, found.notes, found.waived))
+
+
+def _plan_problems(plan: Plan) -> list[InputError]:
+    """Whatever in the plan, the claims and the priors cannot be used."""
+    problems: list[InputError] = []
     for i, spec in enumerate(plan.file.syntheses):
         problems += _expression_problems(plan, ("syntheses", i), spec)
     for i, directions in enumerate(plan.file.directions):
@@ -64,16 +116,17 @@ def check(plan: Plan) -> Checked:
     problems += _statement_problems(plan)
     problems += _claim_problems(plan)
     problems += _sensitivity_problems(plan)
-    if problems:
-        raise InputErrors(problems)
-    for i, spec in enumerate(plan.file.syntheses):
-        rows = select(plan, table, spec, ("syntheses", i))
-        problems += _collect(lambda rows=rows, spec=spec: prepare(rows, spec.scale, plan.dictionary, spec.correct))  # type: ignore[misc]
-        problems += _collect(lambda rows=rows, spec=spec, i=i: select_partial(plan, table, spec, i, rows))  # type: ignore[misc]
-    if problems:
-        raise InputErrors(problems)
-    _, warnings = judge_claims(plan, table)
-    return Checked(table, (*found.warnings, *warnings), found.waived)
+    return problems
+
+
+def _synthesis_findings(plan: Plan, table: StudyTable, spec: Synthesis, position: int) -> list[Finding]:
+    """Form a synthesis as a run would, and see whether its samples stand in it several times."""
+    rows = select(plan, table, spec, ("syntheses", position))
+    effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
+    select_partial(plan, table, spec, position, rows)
+    if spec.cluster is not None or plan.file.sensitivity.rho:
+        return []
+    return list(several_effects(f"the synthesis {spec.id}", effects.rows, table))
 
 
 def select_partial(

@@ -1,4 +1,10 @@
-"""Results as plain data: results.json, stable-keyed so that two runs can be diffed."""
+"""Results as plain data: results.json, stable-keyed so that two runs can be diffed.
+
+Everything stands in the order of the plan and of the table; there is no time, no path of this machine, and no line
+number that a study inserted above would move. Other processors, libraries and numbers of threads add in another order,
+and the last digits differ: at most by 1e-13 of a number, or of its standard error where it lies near zero, between the
+oldest and the newest instruction sets of OpenBLAS and numpy. The digits that are kept here are the same everywhere.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,15 @@ from catharsis.assess.prior_comparison import PriorSensitivity
 from catharsis.bayes.posterior import Marginal, Posterior
 from catharsis.bayes.priors import Priors
 from catharsis.effects.prepare import EffectSize
+from catharsis.errors import InputError
 from catharsis.models.result import Fit
 from catharsis.models.wald import Wald
+from catharsis.plan.inputs import code_hash, file_hashes, inputs_hash
 from catharsis.plan.results import ClaimResult, DirectionsResult, FamilyResult, Results, SynthesisResult
 
 SCHEMA = "catharsis/results@1"
+DIGITS = 10  # significant digits kept of computed numbers; a thousand times coarser than what machines differ by
+MIN_ERROR = 1e-12  # quadrature errors below are rounding, and differ between machines
 SAMPLED_DIGITS = 6  # significant digits kept of sampled numbers; far below their Monte Carlo error
 
 
@@ -25,16 +35,19 @@ def record(results: Results) -> dict[str, Any]:
     Returns
     -------
     dict
-        Keys: schema, catharsis, analysis, inputs, reportable, problems, families, syntheses, directions,
-        claims, effects, warnings, waived.
+        Keys: schema, catharsis, analysis, inputs, code, sampled, reportable, problems, families, syntheses,
+        directions, claims, effects, warnings, waived.
     """
+    files = file_hashes(results.plan)
     return {
         "schema": SCHEMA,
         "catharsis": __version__,
         "analysis": results.plan.name,
         "title": results.plan.file.title,
         "evidence_to": results.plan.file.evidence_to,
-        "inputs": {"sha256": results.input_hash, "effects": len(results.table)},
+        "inputs": {"sha256": inputs_hash(results.plan), "files": files, "effects": len(results.table)},
+        "code": {"sha256": code_hash()},
+        "sampled": any(item.nuts is not None for item in results.syntheses),
         "reportable": results.reportable,
         "problems": list(results.problems),
         "families": {item.key: _family(item) for item in results.families},
@@ -47,19 +60,50 @@ def record(results: Results) -> dict[str, Any]:
                 "kind": row.get("kind"),
                 "evidence": row.get("evidence", "direct"),
                 "sign": row.get("sign"),
-                "at": str(row.at),
                 "sizes": {scale: _size(size) for scale, size in results.sizes[row.id].items()},
             }
             for row in results.table
         },
-        "warnings": [str(problem) for problem in results.warnings],
-        "waived": [{"effect": row.id, **waiver.model_dump()} for row, waiver in results.waived],
+        "warnings": [_line(results, problem) for problem in results.warnings],
+        "waived": [
+            {"effect": one.row.id, **one.waiver.model_dump(), "finding": one.problem.what} for one in results.waived
+        ],
     }
 
 
-def number(value: float | None) -> float | None:
-    """A float for JSON; null when there is none."""
-    return None if value is None or math.isnan(value) or math.isinf(value) else float(value)
+def number(value: float | None, spread: float | None = 0.0) -> float | None:
+    """A float for JSON with the digits that every machine agrees on; null when there is none.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    spread : float or None
+        Its standard error or the like: a number near zero is no more exact than that.
+
+    Returns
+    -------
+    float or None
+
+    Examples
+    --------
+    >>> number(1 / 3), number(1.23456789012e-7, spread=0.5), number(float("nan"))
+    (0.3333333333, 1.235e-07, None)
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    size = max(abs(value), abs(spread) if spread is not None and math.isfinite(spread) else 0.0)
+    return round(float(value), DIGITS - 1 - math.floor(math.log10(size))) + 0.0 if size > 0 else 0.0  # no -0.0
+
+
+def _line(results: Results, problem: InputError) -> str:
+    """A warning in one line, without the folder that it was read from."""
+    return f"{problem.rule}: {problem.what}".replace(f"{results.plan.folder.as_posix()}/", "")
+
+
+def _bound(error: float) -> float | None:
+    """A quadrature error to one digit, and no smaller than rounding."""
+    return float(f"{max(error, MIN_ERROR):.0e}") if math.isfinite(error) else None
 
 
 def _size(size: EffectSize) -> dict[str, Any]:
@@ -83,6 +127,7 @@ def _family(item: FamilyResult) -> dict[str, Any]:
 
 def _synthesis(item: SynthesisResult) -> dict[str, Any]:
     estimate, low, high = item.headline()
+    spread = _headline_spread(item)
     return {
         "title": item.spec.title,
         "role": item.spec.role,
@@ -95,9 +140,9 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
         "people": item.effects.people,
         "headline": {
             "school": item.gate.headline,
-            "estimate": number(estimate),
-            "low": number(low),
-            "high": number(high),
+            "estimate": number(estimate, spread),
+            "low": number(low, spread),
+            "high": number(high, spread),
         },
         "verdict": item.verdict,
         "standing": item.gate.standing,
@@ -117,8 +162,8 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
                 "estimate": found.published.estimate,
                 "interval": list(found.published.interval) if found.published.interval else None,
                 "method": found.method,
-                "ours": [number(found.estimate), number(found.low), number(found.high)],
-                "gap": number(found.gap),
+                "ours": [number(x, found.high - found.low) for x in (found.estimate, found.low, found.high)],
+                "gap": number(found.gap, found.high - found.low),
             }
             for found in item.comparisons
         ],
@@ -126,37 +171,50 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
     }
 
 
+def _headline_spread(item: SynthesisResult) -> float:
+    """Standard error or deviation of the headline, by which it is rounded wherever it stands."""
+    if item.fit is None:
+        return math.sqrt(item.single.vi) if item.single else math.nan
+    if item.gate.headline == "bayes" and item.posterior is not None:
+        return item.posterior.mu.sd
+    return float(item.fit.se[0])
+
+
 def _fit(model: Fit) -> dict[str, Any]:
     low, high = model.interval()
     se = model.se
+    rest = float(max(se)) ** 2  # a variance component that is nothing beside the sampling variances is 0
     found: dict[str, Any] = {
         "method": model.method,
         "test": model.test,
         "df": number(model.df),
         "coefficients": {
             term: {
-                "estimate": number(model.beta[i]),
+                "estimate": number(model.beta[i], se[i]),
                 "se": number(se[i]),
-                "low": number(low[i]),
-                "high": number(high[i]),
+                "low": number(low[i], se[i]),
+                "high": number(high[i], se[i]),
                 "p": number(float(model.pvalues.iloc[i])),
             }
             for i, term in enumerate(model.design.terms)
         },
-        "tau2": number(model.tau2),
-        "sigma2": {name: number(value) for name, value in model.sigma2.items()},
-        "I2": number(model.I2),
-        "H2": number(model.H2),
+        "tau2": number(model.tau2, rest),
+        "sigma2": {name: number(value, rest) for name, value in model.sigma2.items()},
+        "I2": number(model.I2, 1.0),
+        "H2": number(model.H2, 1.0),
         "Q": _wald(model.QE),
         "QM": _wald(model.QM),
         "llf": number(model.llf),
         "knapp_hartung": number(model.scale),
     }
     if model.blocks.factors == ("effect",) and model.df_resid > 0:
-        found["tau2_interval"] = [number(limit) for limit in model.confint_heterogeneity()]
+        found["tau2_interval"] = [number(limit, rest) for limit in model.confint_heterogeneity()]
     if model.blocks.p == 1:
         new = model.predict(pi_df=prediction_df(model))
-        found["prediction"] = {"low": number(new.pi_low), "high": number(new.pi_high), "df": prediction_df(model)}
+        wide = new.pi_high - new.pi_low
+        found["prediction"] = {
+            "low": number(new.pi_low, wide), "high": number(new.pi_high, wide), "df": prediction_df(model)
+        }  # fmt: skip
     for factor in model.design.factors:
         found.setdefault("level_means", {})[factor] = _table(model.level_means(factor))
         found.setdefault("contrasts", {})[factor] = _table(model.contrasts(factor))
@@ -170,8 +228,13 @@ def prediction_df(model: Fit) -> int:
 
 
 def _table(frame: Any) -> dict[str, Any]:
+    """Rows of estimates; all but p values are no more exact than their standard error."""
     return {
-        str(index): {str(name): number(float(value)) for name, value in row.items()} for index, row in frame.iterrows()
+        str(index): {
+            str(name): number(float(value), 0.0 if name == "p" else float(row.get("se", 0.0)))
+            for name, value in row.items()
+        }
+        for index, row in frame.iterrows()
     }
 
 
@@ -191,8 +254,8 @@ def _robust(item: SynthesisResult) -> dict[str, Any] | None:
             term: {
                 "se": number(item.robust.se[i]),
                 "df": number(item.robust.df[i]),
-                "low": number(low[i]),
-                "high": number(high[i]),
+                "low": number(low[i], item.robust.se[i]),
+                "high": number(high[i], item.robust.se[i]),
                 "p_hidden": bool(item.robust.hide_p[i]),
             }
             for i, term in enumerate(item.robust.terms)
@@ -201,13 +264,39 @@ def _robust(item: SynthesisResult) -> dict[str, Any] | None:
     }
 
 
-def _marginal(found: Marginal, sampled: bool) -> dict[str, Any]:
-    def digits(value: float) -> float | None:
-        return number(float(f"{value:.{SAMPLED_DIGITS}g}")) if sampled else number(value)
-
+def _marginal(found: Marginal, sampled: bool, level: float = 0.95) -> dict[str, Any]:
+    """A posterior's summary; of a sampled one fewer digits, and the Monte Carlo error of every number."""
+    if not sampled:
+        data = {name: number(getattr(found, name), found.sd) for name in ("mean", "median", "low", "high")}
+        order = ("mean", "sd", "median", "low", "high", "positive")
+        return {name: data[name] if name in data else number(getattr(found, name)) for name in order}
     names = ("mean", "sd", "median", "low", "high", "positive")
-    data = {name: digits(getattr(found, name)) for name in names}
-    return {**data, "mcse": digits(found.mcse)} if sampled else data
+    data = {name: _sampled(getattr(found, name)) for name in names}
+    tail = (1 - level) / 2
+    errors = {
+        "sd": found.mcse_sd,
+        **{name: found.mcse_quantile(p) for name, p in (("median", 0.5), ("low", tail), ("high", 1 - tail))},
+        "positive": _share_error(found),
+    }
+    return {**data, "mcse": _sampled(found.mcse), "mcse_of": {name: _sampled(error) for name, error in errors.items()}}
+
+
+def _sampled(value: float) -> float | None:
+    return float(f"{value:.{SAMPLED_DIGITS}g}") if math.isfinite(value) else None
+
+
+def _share_error(found: Marginal) -> float:
+    """Monte Carlo error of P(quantity > 0); a share of none or all of n draws is uncertain by about 1/n."""
+    values = getattr(found.law, "values", None)
+    if values is None:
+        return math.nan
+    import arviz as az
+
+    above = (values > 0).astype(float)
+    share = float(above.mean())
+    if not 0 < share < 1:
+        return 1.0 / float(above.size)
+    return max(math.sqrt(share * (1 - share) / float(az.ess(above, method="mean"))), 1.0 / float(above.size))
 
 
 def _priors(priors: Priors) -> dict[str, Any]:
@@ -223,11 +312,15 @@ def posterior(found: Posterior) -> dict[str, Any]:
     """One posterior as data."""
     sampled = found.engine == "nuts"
     data: dict[str, Any] = {
-        "coefficients": {term: _marginal(value, sampled) for term, value in found.coefficients.items()},
-        "tau": _marginal(found.tau, sampled),
-        **({"taus": {name: _marginal(value, sampled) for name, value in found.taus.items()}} if found.taus else {}),
-        "new": _marginal(found.new, sampled),
-        "studies": {label: _marginal(value, sampled) for label, value in found.studies.items()},
+        "coefficients": {term: _marginal(value, sampled, found.level) for term, value in found.coefficients.items()},
+        "tau": _marginal(found.tau, sampled, found.level),
+        **(
+            {"taus": {name: _marginal(value, sampled, found.level) for name, value in found.taus.items()}}
+            if found.taus
+            else {}
+        ),
+        "new": _marginal(found.new, sampled, found.level),
+        "studies": {label: _marginal(value, sampled, found.level) for label, value in found.studies.items()},
         "priors": _priors(found.priors),
     }
     if found.diagnostics:
@@ -244,7 +337,7 @@ def posterior(found: Posterior) -> dict[str, Any]:
         }
     else:
         data["log_evidence"] = number(found.log_evidence)
-        data["quadrature_error"] = number(found.error)
+        data["quadrature_error"] = _bound(found.error)
     return data
 
 
@@ -260,8 +353,8 @@ def _all_evidence(item: SynthesisResult) -> dict[str, Any] | None:
                 "says": one.says,
                 "expected": number(one.expected),
                 "mean_without": number(one.mean_without),
-                "shift": number(one.shift),
-                "shift_by_sign": number(one.shift_sign),
+                "shift": number(one.shift, 1.0),  # in posterior standard deviations
+                "shift_by_sign": number(one.shift_sign, 1.0),
             }
             for one in found.contributions
         },
@@ -325,9 +418,12 @@ def minus_reml(item: SynthesisResult) -> dict[str, dict[str, float | None]] | No
     for i, term in enumerate(item.fit.design.terms):
         se = float(item.fit.se[i]) or float("nan")
         found[term] = {
-            "total": number((item.posterior.coefficients[term].mean - float(item.fit.beta[i])) / se),
+            "total": number((item.posterior.coefficients[term].mean - float(item.fit.beta[i])) / se, 1.0),
             "prior_on_b": number(
-                (item.posterior.coefficients[term].mean - item.flat.coefficients[term].mean) / se if item.flat else None
+                (item.posterior.coefficients[term].mean - item.flat.coefficients[term].mean) / se
+                if item.flat
+                else None,
+                1.0,
             ),
         }
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from catharsis.assess.gates import Gate, Verdict
 from catharsis.assess.without_pooling import SignTest
 from catharsis.bayes.posterior import Posterior
+from catharsis.checks.run import Waived
 from catharsis.effects.partial import PartialRows
 from catharsis.effects.prepare import Effects, EffectSize
 from catharsis.errors import InputError
@@ -341,6 +342,8 @@ class Results:
         sha256 over inputs and package.
     warnings : tuple of InputError
         Findings that do not stop the run.
+    waived : tuple of Waived
+        Findings that a person lets stand.
     standing_statements : frozenset of str
         Sentences of people whose condition some row still meets.
     """
@@ -353,7 +356,7 @@ class Results:
     families: tuple[FamilyResult, ...]
     sizes: Mapping[str, Mapping[str, EffectSize]]
     warnings: tuple[InputError, ...]
-    waived: tuple[tuple[Row, Any], ...]
+    waived: tuple[Waived, ...]
     standing_statements: frozenset[str]
     input_hash: str
 

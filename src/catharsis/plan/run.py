@@ -19,14 +19,22 @@ from catharsis.bayes.partial import posterior as fit_partial
 from catharsis.bayes.posterior import Posterior
 from catharsis.bayes.priors import Priors, parse_prior
 from catharsis.effects.partial import PartialRows, Reading
-from catharsis.effects.prepare import Effects, EffectSize, effect_size_of, prepare
+from catharsis.effects.prepare import Effects, EffectSize, effect_size_of
 from catharsis.effects.routes import ROUTES, Scale
-from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
+from catharsis.errors import ModelError
 from catharsis.likelihood.partial import partial_evidence
-from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from catharsis.plan.checking import check, columns, select, select_partial, statements
 from catharsis.plan.claims import judge_claims
+from catharsis.plan.frequentist import (
+    factor_levels,
+    formula_of,
+    frequentist_fits,
+    model_frame,
+    random_factors,
+    reference_levels,
+    samples_repeat,
+)
 from catharsis.plan.inputs import input_hash
 from catharsis.plan.results import (
     Agreement,
@@ -42,14 +50,12 @@ from catharsis.plan.results import (
     State,
     SynthesisResult,
 )
-from catharsis.plan.spec import Alternative, Directions, Plan, Published, Synthesis, read_plan
+from catharsis.plan.spec import Directions, Plan, Published, Synthesis, read_plan
 from catharsis.studies.dictionary import Family
 from catharsis.studies.selection import compile_rows
 from catharsis.studies.table import Row, StudyTable
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from catharsis.assess.power_scaled import PowerScaling
     from catharsis.assess.prior_comparison import PriorSensitivity
     from catharsis.models.robust import Robust
@@ -116,16 +122,11 @@ def run_plan(plan: Plan, *, sample: bool, progress: Progress = lambda _: None) -
 
 def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sample: bool) -> SynthesisResult:
     """Fit one synthesis by both schools and decide what may be said."""
-    path = ("syntheses", position)
-    rows = select(plan, table, spec, path)
-    effects = prepare(rows, spec.scale, plan.dictionary, spec.correct)
-    notes = [*effects.notes, *([CONTAINMENT] if _repeats(spec, effects) and effects.samples > 1 else [])]
-    moderated = effects.samples >= gates.MIN_POOL and _has_moderators(spec)
-    allowed = effects.samples >= gates.MIN_POOL
-    allowed = allowed and (not moderated or gates.allowed_coefficients(effects.samples) > 0)
-    model, why = _frequentist(plan, spec, effects, path) if allowed else (None, "")
+    fits = frequentist_fits(plan, table, spec, position)
+    effects, model, why, others, moderated = fits.effects, fits.fit, fits.why, fits.others, fits.moderated
+    rows = select(plan, table, spec, ("syntheses", position))
+    notes = [*effects.notes, *([CONTAINMENT] if samples_repeat(spec, effects) and effects.samples > 1 else [])]
     robust = _robust(spec, effects, model, notes) if model else None
-    others = _alternatives(plan, spec, effects, path) if model else ()
     exact, nuts, flat, agreement = _bayesian(plan, spec, effects, sample, notes) if model else NO_POSTERIOR
     leads = spec.role == "headline" or (model is not None and effects.samples < gates.MIN_FREQUENTIST)
     power, other_priors = _under_other_priors(plan, spec, effects, exact, notes) if exact and leads else (None, None)
@@ -184,101 +185,14 @@ def _compare(result: SynthesisResult, published: Published) -> Comparison:
     )
 
 
-def _has_moderators(spec: Synthesis) -> bool:
-    """Whether the formula asks for more than the average."""
-    return spec.moderators is not None and spec.moderators.split("~", 1)[-1].strip() not in ("", "1")
-
-
-def _formula(spec: Synthesis) -> str:
-    return f"yi ~ {spec.moderators.split('~', 1)[-1].strip()}" if spec.moderators else "yi ~ 1"
-
-
-def _reference(spec: Synthesis) -> dict[str, str]:
-    if isinstance(spec.reference, str):
-        return {(spec.moderators or "").split("~", 1)[-1].strip(): spec.reference}
-    return dict(spec.reference or {})
-
-
-def _levels(plan: Plan) -> dict[str, list[str]]:
-    return {name: list(moderator.levels) for name, moderator in plan.dictionary.moderators.items() if moderator.levels}
-
-
-def _repeats(spec: Synthesis, effects: Effects) -> bool:
-    """Whether samples give several effects and the plan leaves the random factors to us."""
-    return spec.random is None and effects.samples < len(effects)
-
-
-def _random(spec: Synthesis, effects: Effects) -> str | None:
-    """The random factors: as asked, or three levels when a sample gives several effects."""
-    return "sample/effect" if _repeats(spec, effects) else spec.random
-
-
 CONTAINMENT = (
     "samples give several effects: three-level model, t with as many degrees of freedom as there are samples "
     "(minus coefficients), and CR2 by sample beside it"
 )
 
 
-def _formula_error(plan: Plan, path: tuple[str | int, ...], problem: FormulaError) -> InputErrors:
-    return InputErrors(
-        [
-            InputError(
-                plan.source.at((*path, "moderators")),
-                f"this synthesis cannot be formed: {problem}",
-                "a formula joins columns of the table: ~ latitude, ~ setting + year",
-                "correct moderators: of the synthesis",
-                "formula",
-            )
-        ]
-    )
-
-
-def _frame(plan: Plan, effects: Effects) -> pd.DataFrame:
-    """The effects with a column for every moderator of the plan, filled or not."""
-    frame = effects.frame()
-    frame = frame.assign(**{name: None for name in plan.dictionary.moderators if name not in frame.columns})
-    frame.attrs["measure"] = effects.measure.code  # an empirical prior belongs to one
-    return frame
-
-
-def _frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]) -> tuple[Fit | None, str]:
-    """The fit, or why these rows carry none; a formula that cannot be read is an error of the plan."""
-    repeats = _repeats(spec, effects)
-    try:
-        found = fit(
-            _formula(spec),
-            _frame(plan, effects),
-            random=_random(spec, effects),
-            method=spec.method,
-            test="t" if repeats and spec.test != "z" else spec.test,
-            df="contain" if repeats else "residual",
-            level=plan.file.level,
-            reference=_reference(spec),
-            levels=_levels(plan),
-        )
-    except FormulaError as problem:
-        raise _formula_error(plan, path, problem) from None
-    except ModelError as problem:
-        return None, str(problem)
-    return found, ""
-
-
-def _alternatives(
-    plan: Plan, spec: Synthesis, effects: Effects, path: tuple[str | int, ...]
-) -> tuple[tuple[Alternative, Fit], ...]:
-    """The same rows by the other methods that the plan names, as far as they can be fitted."""
-    found = []
-    for other in spec.also:
-        model, _ = _frequentist(
-            plan, spec.model_copy(update={"method": other.method, "test": other.test}), effects, path
-        )
-        if model is not None:
-            found.append((other, model))
-    return tuple(found)
-
-
 def _robust(spec: Synthesis, effects: Effects, model: Fit, notes: list[str]) -> Robust | None:
-    cluster = spec.cluster or (_random(spec, effects) or "").split("/")[0]
+    cluster = spec.cluster or (random_factors(spec, effects) or "").split("/")[0]
     if not cluster:
         cluster = "report" if effects.reports < effects.samples and effects.reports > 1 else ""
     if not cluster:
@@ -299,15 +213,15 @@ def _priors(plan: Plan, spec: Synthesis) -> Priors:
 def _bayesian(plan: Plan, spec: Synthesis, effects: Effects, sample: bool, notes: list[str]) -> Posteriors:
     """Both engines where they can run, and the exact one with a flat prior on b to show what the prior does."""
     priors = _priors(plan, spec)
-    random, bayes = _random(spec, effects), plan.file.bayes
+    random, bayes = random_factors(spec, effects), plan.file.bayes
     fit_one = partial(
         fit_bayes,
-        _formula(spec),
-        _frame(plan, effects),
+        formula_of(spec),
+        model_frame(plan, effects),
         random=random,
         level=plan.file.level,
-        reference=_reference(spec),
-        levels=_levels(plan),
+        reference=reference_levels(spec),
+        levels=factor_levels(plan),
     )
     exact = _or_note(lambda: fit_one(priors=priors), "no posterior by quadrature", notes)
     nuts = None
@@ -336,9 +250,14 @@ def _under_other_priors(
             return power, None
         named = {str(own.tau): own} | {text: replace(own, tau=parse_prior(text), taus={}) for text in texts}
         other = prior_sensitivity(
-            _formula(spec), _frame(plan, effects), priors=named, level=plan.file.level, random=_random(spec, effects),
-            reference=_reference(spec), levels=_levels(plan),
-        )  # fmt: skip
+            formula_of(spec),
+            model_frame(plan, effects),
+            priors=named,
+            level=plan.file.level,
+            random=random_factors(spec, effects),
+            reference=reference_levels(spec),
+            levels=factor_levels(plan),
+        )
     except ModelError as problem:
         notes.append(f"no answer under other priors: {problem}")
         return None, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +13,9 @@ from pydantic_core import PydanticCustomError
 from catharsis.errors import InputError, InputErrors
 from catharsis.references.bibtex import read_references
 from catharsis.references.library import Library
+from catharsis.references.links import links_path
 from catharsis.studies.dictionary import Dictionary, Family, Moderator, Outcome, Strict, Text
+from catharsis.studies.migrations import ANALYSIS, CLAIMS, refuse_other_versions
 from catharsis.studies.validation import validate
 from catharsis.studies.yaml_source import YamlSource, read_yaml
 
@@ -299,6 +302,7 @@ class Plan:
         """Every file that the results depend on."""
         bibliography = self.folder / self.file.bibliography
         found = sorted(bibliography.glob("*.bib")) if bibliography.is_dir() else [bibliography]
+        found += [links] if (links := links_path(bibliography)).exists() else []
         own = [self.folder / "analysis.yaml", self.table_path]
         return [*own, *([Path(self.claims_source.file)] if self.claims_source else []), *found]
 
@@ -313,6 +317,7 @@ def read_plan(folder: str | Path) -> Plan:
     """
     folder = Path(folder)
     source = read_yaml(folder / "analysis.yaml")
+    refuse_other_versions(source, ANALYSIS)
     file = validate(AnalysisFile, source)
     problems: list[InputError] = []
     dictionary, library, claims, claims_source = None, None, None, None
@@ -331,6 +336,7 @@ def read_plan(folder: str | Path) -> Plan:
         claims_path = folder / (file.claims or "claims.yaml")
         if file.claims or claims_path.exists():
             claims_source = read_yaml(claims_path)
+            refuse_other_versions(claims_source, CLAIMS)
             claims = validate(ClaimsFile, claims_source)
     except InputErrors as found:
         problems += found.problems
@@ -340,9 +346,21 @@ def read_plan(folder: str | Path) -> Plan:
     return Plan(folder, folder.resolve().name, file, source, dictionary, library, claims, claims_source)
 
 
+def bibliography_of(folder: str | Path) -> Path:
+    """Where the bibliography of an analysis stands, whatever state the rest of it is in.
+
+    Raises
+    ------
+    InputErrors
+        When analysis.yaml cannot be read, or names a place that is not there.
+    """
+    source = read_yaml(Path(folder) / "analysis.yaml")
+    return _bibliography(Path(folder), validate(AnalysisFile, source), source)
+
+
 def _bibliography(folder: Path, file: AnalysisFile, source: YamlSource) -> Path:
     path = folder / file.bibliography
-    if not path.exists():
+    if not os.path.exists(path):  # unlike Path.exists, no error when a name cannot be one
         raise InputErrors(
             [
                 InputError(

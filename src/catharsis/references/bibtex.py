@@ -9,7 +9,9 @@ and an entry that lacks its opening brace.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,16 +90,28 @@ def read_references(path: str | Path) -> Library:
     ...     read_references(folder)["lee2019"].label
     'Lee, 2019'
     """
+    from catharsis.references.links import linked_problems, links_path, read_links
+
     problems: list[InputError] = []
     entries: list[_Entry] = []
-    for file in _bib_files(Path(path), problems):
+    path = Path(path)
+    for file in _bib_files(path, problems):
         found, wrong = _read_file(file)
         entries += found
         problems += wrong
-    references = _references(entries, problems)
+    links, resolved = None, {}
+    try:
+        links = read_links(links_path(path))
+        resolved = links.resolved()
+    except InputErrors as unread:
+        problems += unread.problems
+    references = _references(entries, problems, resolved)
+    keys = {reference.key for reference in references}
+    if links is not None and os.path.isdir(path):
+        problems += linked_problems(links, keys)
     if problems:
         raise InputErrors(problems)
-    return Library(references)
+    return Library(references, {key: target for key, target in resolved.items() if target in keys})
 
 
 def read_bib(path: str | Path) -> tuple[list[Reference], list[InputError]]:
@@ -150,7 +164,7 @@ def methods_library() -> Library:
 
 
 def _bib_files(path: Path, problems: list[InputError]) -> list[Path]:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # unlike Path.is_dir, no error when a name is too long: the reader says so
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() == ".bib")
     if not found:
@@ -167,15 +181,36 @@ def _bib_files(path: Path, problems: list[InputError]) -> list[Path]:
 
 
 def _read_file(path: Path) -> tuple[list[_Entry], list[InputError]]:
+    data = file_bytes(path)
+    return ([], [data]) if isinstance(data, InputError) else _entries(data, path.as_posix())
+
+
+def file_bytes(path: Path) -> bytes | InputError:
+    """The bytes of a bibliography file of any format, or why there are none."""
     name = path.as_posix()
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            return [], [_too_large(name, path.stat().st_size)]
-        data = path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # a device or a pipe may have no end
+            return _unreadable(At(name), "this is not a file", "check the path")
+        if status.st_size > MAX_BYTES:
+            return _too_large(name, status.st_size)
+        return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL
         said = getattr(error, "strerror", None) or str(error)
-        return [], [_unreadable(At(name), f"the file cannot be read: {said}", "check the path and the permissions")]
-    return _entries(data, name)
+        return _unreadable(At(name), f"the file cannot be read: {said}", "check the path and the permissions")
+
+
+def parse_bib(text: str, name: str) -> tuple[list[Reference], list[InputError]]:
+    """`read_bib` for text at hand; `name` is the file name that messages show.
+
+    Examples
+    --------
+    >>> parse_bib("@misc{orr1999, title = {Tears}}", "a.bib")[0][0].title
+    'Tears'
+    """
+    entries, problems = _entries(text.encode("utf-8", "surrogatepass"), name)
+    references = _references(entries, problems)
+    return references, sorted(problems, key=lambda problem: problem.at)
 
 
 def _too_large(name: str, size: int) -> InputError:
@@ -190,7 +225,7 @@ def _unreadable(at: At, what: str, fix: str) -> InputError:
     return InputError(at, what, "the references of the studies come from it", fix, rule="bib-file")
 
 
-def _text(data: bytes, name: str) -> str | InputError:
+def plain_text(data: bytes, name: str) -> str | InputError:
     """The text of a file with one kind of line end, or why there is none."""
     if len(data) > MAX_BYTES:
         return _too_large(name, len(data))
@@ -214,7 +249,7 @@ def _text(data: bytes, name: str) -> str | InputError:
 
 def _entries(data: bytes, name: str) -> tuple[list[_Entry], list[InputError]]:
     """Entries of a file whose bytes are at hand, and what is wrong with it."""
-    text = _text(data, name)
+    text = plain_text(data, name)
     if isinstance(text, InputError):
         return [], [text]
     try:
@@ -461,7 +496,9 @@ def _closing(value: str, start: int) -> int:
     raise ValueError("has a brace or quote that does not close")
 
 
-def _references(entries: list[_Entry], problems: list[InputError]) -> list[Reference]:
+def _references(
+    entries: list[_Entry], problems: list[InputError], links: Mapping[str, str] | None = None
+) -> list[Reference]:
     """Decoded references, first of each key; problems that need more than one entry to see are added."""
     first: dict[str, _Entry] = {}
     for entry in entries:
@@ -471,7 +508,7 @@ def _references(entries: list[_Entry], problems: list[InputError]) -> list[Refer
             first[entry.key] = entry
     parents = {entry.key.casefold(): entry for entry in reversed(first.values())}
     references = [_reference(entry, _inherited(entry, parents, problems), problems) for entry in first.values()]
-    problems += _duplicate_dois(references)
+    problems += _duplicate_dois(reference for reference in references if reference.key not in (links or {}))
     return references
 
 
@@ -497,7 +534,7 @@ def _duplicate_dois(references: Iterable[Reference]) -> Iterator[InputError]:
                 reference.at,
                 f"{reference.key} has the DOI {doi}, and so has {other.key} ({other.at})",
                 "one paper under two keys can enter an analysis twice",
-                "keep one entry, or correct the DOI",
+                f"correct the DOI, or say that they are one: catharsis duplicates --link {reference.key}={other.key}",
                 rule="bib-duplicate-doi",
             )
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 # LaTeX accent command -> unicode combining character (The LaTeX Companion, 3rd ed., table of text accents).
 _ACCENTS = {
@@ -44,6 +45,17 @@ _TOKENS = re.compile(
     """,
     re.VERBOSE,
 )
+
+
+def accent_commands() -> dict[str, str]:
+    r"""LaTeX accent command by its unicode combining character.
+
+    Examples
+    --------
+    >>> accent_commands()["\u030c"]
+    'v'
+    """
+    return {combining: command for command, combining in _ACCENTS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,7 @@ class _Scan:
         self.pieces: list[str] = []
         self.length = 0
         self.groups: list[int | None] = []  # where a protecting group began; None for one that does not
+        self.protecting = 0  # how many of the open groups protect
         self.spans: list[tuple[int, int]] = []
         self.run(latex)
 
@@ -143,11 +156,12 @@ class _Scan:
     def on_open(self, match: re.Match[str]) -> None:
         special = self.latex.startswith("\\", match.end())  # {\v{c}} is a letter, not a protection
         self.groups.append(None if special else self.length)
+        self.protecting += not special
 
     def on_close(self, match: re.Match[str]) -> None:
         start = self.groups.pop() if self.groups else None
-        inside = any(group is not None for group in self.groups)
-        if start is not None and start < self.length and not inside:
+        self.protecting -= start is not None
+        if start is not None and start < self.length and not self.protecting:
             self.spans.append((start, self.length))
 
     def on_quote(self, match: re.Match[str]) -> None:
@@ -177,10 +191,20 @@ def _kind(match: re.Match[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _symbol(name: str) -> str | None:
-    r"""The character that a command such as \ss or \alpha prints, or None when pylatexenc knows none."""
-    from pylatexenc.latex2text import LatexNodes2Text
+    r"""The character that a command such as \ss or \alpha prints, or None when pylatexenc knows none.
 
-    if name in {"i", "j"}:
-        return {"i": "ı", "j": "ȷ"}[name]
-    text = LatexNodes2Text(math_mode="text", keep_comments=True).latex_to_text(f"\\{name}")
+    It is looked up and never executed: commands like \input, \href or \title expect arguments that are not there.
+    """
+    own = {"i": "ı", "j": "ȷ", "textbraceleft": "{", "textbraceright": "}"}
+    if name in own:
+        return own[name]
+    spec = _known_commands().get_macro_spec(name)
+    text = getattr(spec, "simplify_repl", None)
     return text if isinstance(text, str) and len(text) == 1 and not text.isspace() else None
+
+
+@lru_cache(maxsize=1)
+def _known_commands() -> Any:
+    from pylatexenc.latex2text import get_default_latex_context_db
+
+    return get_default_latex_context_db()

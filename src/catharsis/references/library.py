@@ -207,6 +207,8 @@ class Reference:
 class Library(Mapping[str, Reference]):
     """References by citation key, in the order of the files.
 
+    A key that `duplicates` linked to another finds the other's reference, and is not listed.
+
     Examples
     --------
     >>> library = Library([Reference("smith2020", "article", at=At("references/sleep.bib", 112))])
@@ -214,11 +216,14 @@ class Library(Mapping[str, Reference]):
     'did you mean "smith2020" (references/sleep.bib:112)?'
     """
 
-    def __init__(self, references: Iterable[Reference] = ()) -> None:
-        self._references = {reference.key: reference for reference in references}
+    def __init__(self, references: Iterable[Reference] = (), links: Mapping[str, str] | None = None) -> None:
+        every = {reference.key: reference for reference in references}
+        self.links: Mapping[str, str] = MappingProxyType(dict(links or {}))
+        self.linked: Mapping[str, Reference] = MappingProxyType({k: r for k, r in every.items() if k in self.links})
+        self._references = {key: reference for key, reference in every.items() if key not in self.links}
 
     def __getitem__(self, key: str) -> Reference:
-        return self._references[key]
+        return self._references[self.canonical(key)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._references)
@@ -229,6 +234,16 @@ class Library(Mapping[str, Reference]):
     def __repr__(self) -> str:
         return f"Library({len(self)} references)"
 
+    def canonical(self, key: str) -> str:
+        """The key under which the work of `key` stands: itself, or what `duplicates` linked it to.
+
+        Examples
+        --------
+        >>> Library([Reference("smith2020", "article")], {"smith2020b": "smith2020"}).canonical("smith2020b")
+        'smith2020'
+        """
+        return self.links.get(key, key)
+
     def merged(self, fallback: Mapping[str, Reference]) -> Library:
         """Own references and those of `fallback`; where both have a key, the own reference stays.
 
@@ -238,7 +253,9 @@ class Library(Mapping[str, Reference]):
         >>> Library([own]).merged(Library([methods]))["egger1997"].kind
         'article'
         """
-        return Library({**dict(fallback), **self._references}.values())
+        theirs = fallback.links if isinstance(fallback, Library) else {}
+        links = {**{key: target for key, target in theirs.items() if key not in self._references}, **self.links}
+        return Library({**dict(fallback), **self._references, **self.linked}.values(), links)
 
     def suggest(self, key: str) -> str:
         """How to mend an unknown key: the closest known one with its place, or what to add.

@@ -68,6 +68,7 @@ class Citations:
         """In-text label of a key, which is thereby cited."""
         if key not in self.library:
             return key
+        key = self.library.canonical(key)
         self.used.add(key)
         return self._labels[key]
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from catharsis.errors import CatharsisError
 
 MANIFEST = "manifest.json"
+OURS = frozenset({MANIFEST, "index.html", "results.json"})
+FOLDERS = frozenset({"tables", "figures", "posteriors"})
 
 
 def unchanged(folder: str | Path, input_hash: str) -> dict[str, Any] | None:
@@ -25,6 +28,20 @@ def unchanged(folder: str | Path, input_hash: str) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return dict(manifest)
+
+
+def made_by_us(folder: str | Path) -> Callable[[str], bool]:
+    """A test of which files of a folder, by their paths inside it, an older report brought.
+
+    What else lies there (a history of looks, a note by hand) belongs to others and is kept. Without a manifest that
+    can be read, the names that every report uses are taken for ours.
+    """
+    try:
+        manifest = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+        names = frozenset({*manifest["files"], MANIFEST})
+    except (OSError, ValueError, KeyError, TypeError):
+        return lambda name: name in OURS or name.split("/")[0] in FOLDERS
+    return lambda name: name in names
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from catharsis import __version__
+from catharsis.plan.inputs import inputs_hash
 from catharsis.plan.results import ClaimResult, DirectionsResult, FamilyResult, Results, SynthesisResult
 from catharsis.plan.spec import Statement
 from catharsis.report import drawings, prose
@@ -94,14 +95,21 @@ def content(results: Results) -> dict[str, Any]:
         "human": _human(results),
         "limits": _statements(results, file.human.limits, cites),
         "warnings": [str(problem) for problem in results.warnings],
-        "waived": [
-            f"{row.id}: {waiver.rule}, {waiver.reason} ({waiver.by}, {waiver.date})" for row, waiver in results.waived
-        ],
+        "waived": _waived(results),
         "version": __version__,
-        "hash": results.input_hash,
+        "hash": inputs_hash(results.plan),
         "name": results.plan.name,
     }
     return {**body, "references": [(key, Markup(text)) for key, text in cites.apa()]}  # format_apa escapes
+
+
+def _waived(results: Results) -> list[str]:
+    """Every waiver that was needed, with what it lets stand."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for one in results.waived:
+        said = one.waiver
+        found.setdefault((said.rule, said.reason, said.by, said.date), []).append(one.problem.what)
+    return [f"{rule}: {'; '.join(what)}. {reason} ({by}, {date})" for (rule, reason, by, date), what in found.items()]
 
 
 SECTIONS = (

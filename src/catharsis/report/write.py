@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
+from catharsis.files import refused
 from catharsis.plan.record import record
 from catharsis.plan.results import Results
 from catharsis.report import drawings, tables
+from catharsis.report.exchange import beside, exchange
 from catharsis.report.figures.svg import STYLE, Sheet
 from catharsis.report.labels import level_labels
-from catharsis.report.manifest import MANIFEST, refuse_foreign
+from catharsis.report.manifest import MANIFEST, made_by_us, refuse_foreign
 from catharsis.report.names import unique_names
 from catharsis.report.page import page
 
 
 def write(results: Results, folder: str | Path) -> dict[str, Any]:
-    """Write page, results, tables, figures and posteriors.
+    """Write page, results, tables, figures and posteriors: a reader finds the old report or the new one.
 
     Parameters
     ----------
     results : Results
         What an analysis found.
     folder : str or Path
-        Where the report goes; what stood there is replaced as a whole.
+        Where the report goes; an older report there is replaced as a whole, other files beside it are kept.
 
     Returns
     -------
     dict
         The manifest: hash of the inputs, hash of each file, one line per outcome, reportable or not.
+
+    Raises
+    ------
+    CatharsisError
+        When something else stands at `folder`, or it cannot be written to; what stood there is untouched.
     """
-    folder = Path(folder)
-    refuse_foreign(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    refuse_foreign(Path(folder))
+    target = Path(folder).resolve()  # a link stays a link, and what it points to is replaced
     try:
-        for name, text in texts(results).items():
-            _put(fresh / name, text.encode())
-        _posteriors(results, fresh)
-        manifest = _manifest(results, fresh)
-        _put(fresh / MANIFEST, _json(manifest).encode())
-        _exchange(fresh, folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with beside(target) as fresh:
+            for name, text in texts(results).items():
+                _put(fresh / name, text.encode(errors="backslashreplace"))  # a folder's name may be no text
+            _posteriors(results, fresh)
+            manifest = _manifest(results, fresh)
+            _put(fresh / MANIFEST, _json(manifest).encode(errors="backslashreplace"))
+            exchange(fresh, target, MANIFEST, made_by_us(target))
+    except OSError as problem:
+        raise refused(folder, problem) from None
     return manifest
 
 
@@ -105,10 +109,7 @@ def _json(data: Any) -> str:
 
 def _put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    path.write_bytes(data)  # the exchange flushes it
 
 
 def _posteriors(results: Results, folder: Path) -> None:
@@ -156,15 +157,3 @@ def outcome_lines(results: Results) -> list[str]:
             size = "k = 0, no estimate"
         found.append(f"{item.family.label}: {size}. {item.sentence}")
     return found
-
-
-def _exchange(fresh: Path, folder: Path) -> None:
-    """Put the new folder where the old one stood; a reader sees one or the other."""
-    fresh.chmod(0o755)
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / folder.name)
-    fresh.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -123,7 +123,9 @@ class Outcome(Strict):
 
     `words` are its own directions where the family's do not fit; `higher_is` is one of the two (default
     the positive one); `means` says in words what a positive number or sign says; `measured` is what rows
-    that say nothing else measured; only rows with one `contrast` can be combined.
+    that say nothing else measured; only rows with one `contrast` can be combined. `items` is how many whole-number
+    answers a score averages (1 for one answer and for a sum); means and SDs are then held against what n people can
+    have.
     """
 
     label: Text
@@ -133,6 +135,7 @@ class Outcome(Strict):
     measured: Text | None = None
     unit: Text | None = None
     range: Interval | None = None
+    items: Annotated[int, BeforeValidator(number), Field(ge=1, le=1000)] | None = None
     higher_is: Text | None = None
     words: Words | None = None
 

@@ -25,8 +25,33 @@ KINDS: tuple[Kind, ...] = ("estimate", "counts", "bounds", "direction", "none")
 Count = Annotated[int, BeforeValidator(number), Field(ge=0)]
 
 
+def _plain_value(value: Any) -> Any:
+    """What a cell may hold: text, a number, yes or no, or a short list of these."""
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(part, dict | list) for part in value)):
+        raise PydanticCustomError("value", "{value} is not a cell", {"value": shown(value), "fix": "write one value"})
+    return value
+
+
+class Resolution(Strict):
+    """A cell on which two readers differed, and what a third look kept.
+
+    `readings` holds what each reader wrote (a reader who wrote nothing is not named); without `kept` the cell was
+    left out.
+    """
+
+    cell: Text
+    readings: dict[Text, Annotated[Any, BeforeValidator(_plain_value)]]
+    kept: Annotated[Any, BeforeValidator(_plain_value)] = None
+    by: Text
+    date: Text
+
+
 class Source(Strict):
-    """Where in the literature the numbers stand, and who read them."""
+    """Where in the literature the numbers stand, and who read them.
+
+    `imputed` says in words what the paper does not print and somebody filled in ("r = 0.5, assumed"); `resolved`
+    lists the cells on which two readers differed, as `catharsis reconcile` writes them.
+    """
 
     where: Text | None = None
     kind: Text | None = None
@@ -35,10 +60,15 @@ class Source(Strict):
     checked: bool | None = None
     checked_by: Text | None = None
     confidence: Literal["high", "medium", "low"] | None = None
+    imputed: Text | None = None
+    resolved: tuple[Resolution, ...] = ()
 
 
 class Waiver(Strict):
-    """A finding that a person looked at and lets stand."""
+    """A finding that a person looked at and lets stand.
+
+    On a sample, a study or the file as a whole it covers every effect below.
+    """
 
     rule: Text
     reason: Text
@@ -178,6 +208,7 @@ class Shared(Strict):
     minutes: Number | None = None
     source: Source | None = None
     note: Text | None = None
+    waive: tuple[Waiver, ...] = ()
     moderators: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -190,7 +221,6 @@ class Effect(Shared):
     counts: Counts | None = None
     reported: Reported | None = None
     exclude: Text | None = None
-    waive: tuple[Waiver, ...] = ()
 
 
 class Sample(Shared):
@@ -230,6 +260,7 @@ class StudyFile(Strict):
     """studies.yaml as a whole."""
 
     schema_: Literal["catharsis/studies@1"] = Field(alias="schema")
+    waive: tuple[Waiver, ...] = ()
     studies: tuple[Study, ...]
 
     @model_validator(mode="before")

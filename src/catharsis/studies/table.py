@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catharsis.errors import MANY, At, InputError, InputErrors, did_you_mean, shown
 from catharsis.references.library import Library
 from catharsis.studies.dictionary import Dictionary
+from catharsis.studies.migrations import STUDIES, refuse_other_versions
 from catharsis.studies.schema import (
     Counts,
     Effect,
@@ -36,7 +37,7 @@ SHARED_CELLS = (
 )  # fmt: skip
 NUMBER_CELLS = tuple(Numbers.model_fields)
 COUNT_CELLS = tuple(Counts.model_fields)
-SOURCE_CELLS = tuple(Source.model_fields)
+SOURCE_CELLS = tuple(name for name in Source.model_fields if name != "resolved")  # a record, not a cell
 STATISTIC_CELLS = ("t", "df", "F", "df1", "df2", "p")
 
 
@@ -53,9 +54,11 @@ class Row:
     at : At
         Where the effect begins.
     waived : tuple of Waiver
-        Findings that a person lets stand.
+        Findings that a person lets stand, on the effect, its sample, its study or the file.
     printed : dict
         Column to the digits of a number as they stand in the file.
+    waived_at : tuple of At
+        Where each of `waived` stands.
     """
 
     cells: Mapping[str, Any]
@@ -63,6 +66,7 @@ class Row:
     at: At
     waived: tuple[Waiver, ...] = ()
     printed: Mapping[str, str] = field(default_factory=dict)
+    waived_at: tuple[At, ...] = ()
 
     @property
     def id(self) -> str:
@@ -94,11 +98,14 @@ class StudyTable:
         In file order.
     dictionary : Dictionary
         Outcomes and moderators.
+    library : Library or None
+        The bibliography that the table was read with.
     """
 
     file: str
     rows: tuple[Row, ...]
     dictionary: Dictionary
+    library: Library | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -165,6 +172,12 @@ def read_studies(path: str | Path, dictionary: Dictionary | None = None, library
     source = read_yaml(path)
     if dictionary is None:
         dictionary = read_dictionary(Path(path).parent / "analysis.yaml")
+    return table_of(source, dictionary, library)
+
+
+def table_of(source: YamlSource, dictionary: Dictionary, library: Library | None = None) -> StudyTable:
+    """`read_studies` for a file that has been parsed, or that is not on the disk yet."""
+    refuse_other_versions(source, STUDIES)
     problems: list[InputError] = []
     data = _set_moderators_apart(source, dictionary, problems)
     try:
@@ -181,9 +194,10 @@ def read_studies(path: str | Path, dictionary: Dictionary | None = None, library
     problems += _one_group_each(rows)
     if library is not None:
         problems += _unknown_keys(rows, library)
+        rows = [_under_one_key(row, library) for row in rows]
     if problems:
         raise InputErrors(problems)
-    return StudyTable(source.file, tuple(rows), dictionary)
+    return StudyTable(source.file, tuple(rows), dictionary, library)
 
 
 def read_dictionary(path: str | Path) -> Dictionary:
@@ -304,9 +318,19 @@ def _row(
     _put_report(put, effect, here, cells, dictionary, problems, source)
     cells.setdefault("overlap_group", cells["report"])
     cells["kind"] = _kind(effect, cells, source.at((*here, "kind")), problems)
-    if effect.waive:
-        places["waive"] = source.at((*here, "waive"))
-    return Row(cells, places, source.at(here), effect.waive, printed)
+    waived, waived_at = _waivers(source, file, levels)
+    return Row(cells, places, source.at(here), waived, printed, waived_at)
+
+
+def _waivers(
+    source: YamlSource, file: StudyFile, levels: list[tuple[Shared, Path_]]
+) -> tuple[tuple[Waiver, ...], tuple[At, ...]]:
+    """The waivers that cover an effect with their places, those nearest to it first."""
+    entries: list[tuple[Shared | StudyFile, Path_]] = [*reversed(levels), (file, ())]
+    found = [
+        (waiver, source.at((*path, "waive", i))) for entry, path in entries for i, waiver in enumerate(entry.waive)
+    ]
+    return tuple(waiver for waiver, _ in found), tuple(at for _, at in found)
 
 
 def _put_names(put: Any, study: Study, sample: Sample, effect: Effect, here: Path_) -> None:
@@ -523,6 +547,16 @@ def _unknown_keys(rows: list[Row], library: Library) -> list[InputError]:
                 "unknown-cite",
             )
     return list(problems.values())
+
+
+def _under_one_key(row: Row, library: Library) -> Row:
+    """The row with linked keys replaced by what they were linked to: one paper, one report, one group."""
+    linked = {
+        column: library.canonical(str(row.cells[column]))
+        for column in ("cite", "report", "overlap_group")
+        if row.cells.get(column) in library.links
+    }
+    return replace(row, cells={**row.cells, **linked}) if linked else row
 
 
 def is_missing(value: Any) -> bool:

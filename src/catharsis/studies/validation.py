@@ -97,6 +97,9 @@ def _problem(model: type[BaseModel], source: YamlSource, error: Any, extra_keys:
             str(context["fix"]), str(kind).replace("_", "-"),
         )  # fmt: skip
     what = f"{name}: found {shown(error.get('input'))}"
+    # a plan may name any file, by mistake or by malice: what is no table is not shown
+    if not path and isinstance(error.get("input"), str):
+        what = f"{name} holds no keys and values"
     if kind in BELONGS:
         why, fix = BELONGS[kind]
         return InputError(at, what, f"{why} ({where})", fix, "wrong-value")
