@@ -10,7 +10,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help report update verify check-table test slow setup format lint types check golden calibrate clean wheel torture
+.PHONY: help report update verify check-table test slow setup format lint types check golden calibrate clean wheel torture planted
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ calibrate: $(VENV)/.test ## Renew tests/calibration and docs/calibration.md, an 
 	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/looks.py $(if $(SHORT),--short)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/calibration/simulate.py $(if $(SHORT),--short)
 	@$(if $(SHORT),,CALIBRATE=1) $(BIN)/python -m pytest tests/bayes/test_agreement.py -q
+
+planted: $(VENV)/.test ## Plant known errors into real tables and renew docs/planted_errors.md, two minutes (SHORT=1: shown only)
+	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/planted_errors.py $(if $(SHORT),--short)
 
 $(VENV)/.fuzz: $(VENV)/.test
 	@$(PIP) install -c constraints.txt -e '.[test,fuzz]' && touch $@

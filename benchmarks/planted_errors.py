@@ -838,7 +838,7 @@ decide that, not the checks. {planted} copies in all:
 
 {flagged} of the {sets_all} tables as they are published ({share}) have a finding of error or warning grade that no
 waiver covers; with what was computed beside them, {variants_flagged} of {variants}. Nobody planted these: they are what
-the rules take for unusual or discordant in published numbers, and a person would look at them and correct or waive them.
+the rules take for unusual or discordant in published numbers; a person would look at them and correct or waive them.
 
 {clean}
 

@@ -191,7 +191,7 @@ def copied(root):
     return root
 
 
-@pytest.mark.parametrize("page", ["engine.md", "criticism.md", "living.md"])
+@pytest.mark.parametrize("page", ["engine.md", "criticism.md", "living.md", "checks.md"])
 def test_every_block_of_a_page_runs(page):
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     names: dict[str, object] = {}

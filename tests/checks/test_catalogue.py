@@ -14,7 +14,7 @@ from catharsis.references.bibtex import methods_library
 
 SOURCE = Path(__file__).parents[2] / "src" / "catharsis"
 # Helpers that hand their caller's rule on: their calls are looked at instead.
-HANDED_ON = {"rule", "name", "str(kind).replace('_', '-')", "problem.rule", "self.rule"}
+HANDED_ON = {"rule", "name", "str(kind).replace('_', '-')", "problem.rule", "p.rule", "self.rule"}
 
 
 def named(tree: ast.AST) -> list[str]:

@@ -91,7 +91,7 @@ BAD: list[tuple[str, str, dict[str, Any]]] = [  # rule, what, cells
     ("share", "share_better is 30", {"kind": "counts", "share_better": 30.0}),
     ("shares-above-1", "the shares add to 1.2", {"kind": "counts", "share_better": 0.6, "share_worse": 0.6}),
     ("missing-n", "mean_change without n", {"mean_change": 0.5, "sd_change": 1.0}),
-    ("missing-n", "m1 and m2 without n1 and n2", {"m1": 1, "sd1": 1, "m2": 1, "sd2": 1, "n": 20}),
+    ("missing-n", "m1 and m2 without n1 and n2 or mean_change and n", {"m1": 1, "sd1": 1, "m2": 1, "sd2": 1, "n": 20}),
     ("missing-n", "events1 without n1", {"kind": "counts", "events1": 5}),
     ("missing-n", "r without n", {"r": 0.5}),
     ("missing-n", "t without n, or n1 and n2", {"t": 2.0}),

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scipy import stats
 
 from catharsis.checks.counted import fisher, reached, table_tests
 from catharsis.checks.discordant import RULES
+from catharsis.checks.granularity import RULES as GRANULARITY
 from catharsis.checks.recomputation import (
     TwoGroups,
     corrections,
@@ -28,8 +31,9 @@ from catharsis.checks.recomputation import (
 )
 from catharsis.checks.rounding import Range, printed_range
 from catharsis.checks.run import check_rows
+from catharsis.errors import At
 from catharsis.studies.dictionary import Dictionary
-from catharsis.studies.table import StudyTable, read_studies
+from catharsis.studies.table import Row, StudyTable, read_studies
 
 ROOT = Path(__file__).parents[2]
 DICTIONARY = Dictionary.model_validate({
@@ -97,39 +101,50 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("se-against-sd", ("numbers: {n: 25, mean_change: 1.0, sd_change: 2.0, se_change: 0.20}",),
      ("numbers: {n: 25, mean_change: 1.0, sd_change: 2.0, se_change: 0.40}",)),
     ("d-against-numbers", (trial("d: 1.70"),), (trial("d: 0.70"), trial("d: 0.69"), trial("d: 0.72"))),
-    ("d-against-numbers", ("numbers: {t: 2.00, n1: 20, n2: 20, d: 0.23}",), ("numbers: {t: 2.00, n1: 20, n2: 20, d: 0.63}",)),
-    ("d-error", ("numbers: {d: 0.50, d_se: 0.06, n1: 30, n2: 30}",), ("numbers: {d: 0.50, d_se: 0.26, n1: 30, n2: 30}",)),
+    ("d-against-numbers", ("numbers: {t: 2.00, n1: 20, n2: 20, d: 0.23}",),
+     ("numbers: {t: 2.00, n1: 20, n2: 20, d: 0.63}",)),
+    ("d-error", ("numbers: {d: 0.50, d_se: 0.06, n1: 30, n2: 30}",),
+     ("numbers: {d: 0.50, d_se: 0.26, n1: 30, n2: 30}",)),
     ("d-error", ("numbers: {d: 0.50, d_ci: [0.38, 0.62], n1: 30, n2: 30}",),
      ("numbers: {d: 0.50, d_ci: [-0.01, 1.01], n1: 30, n2: 30}",)),
     ("d-error", ("numbers: {d: 0.50, d_ci: [0.01, 1.91]}",), ("numbers: {d: 0.50, d_ci: [0.01, 0.99]}",)),
-    ("d-error", ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.09, 0.91]}",), ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.01, 0.99]}",)),
-    ("yi-against-numbers", (trial("yi: 0.51, vi: 0.09"),), (trial("yi: 1.30, vi: 0.298"), trial("yi: 0.6905, vi: 0.0921"))),
+    ("d-error", ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.09, 0.91]}",),
+     ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.01, 0.99]}",)),
+    ("yi-against-numbers", (trial("yi: 0.51, vi: 0.09"),),
+     (trial("yi: 1.30, vi: 0.298"), trial("yi: 0.6905, vi: 0.0921"))),
     ("yi-against-numbers", ("counts: {events1: 4, n1: 123, events2: 11, n2: 139}\nnumbers: {yi: 0.41, vi: 0.33}",),
      ("counts: {events1: 4, n1: 123, events2: 11, n2: 139}\nnumbers: {yi: -0.889, vi: 0.326}",)),
-    ("yi-against-numbers", ("numbers: {r: 0.40, n: 50, yi: 4.24, vi: 0.0213}",), ("numbers: {r: 0.40, n: 50, yi: 0.424, vi: 0.0213}",)),
+    ("yi-against-numbers", ("numbers: {r: 0.40, n: 50, yi: 4.24, vi: 0.0213}",),
+     ("numbers: {r: 0.40, n: 50, yi: 0.424, vi: 0.0213}",)),
     ("vi-against-numbers", (trial("yi: 1.30, vi: 0.546"),), (trial("yi: 1.30, sei: 0.546"),)),
-    ("vi-against-numbers", ("numbers: {yi: 0.4, vi: 0.2, sei: 0.2, n: 30}",), ("numbers: {yi: 0.4, vi: 0.04, sei: 0.2, n: 30}",)),
+    ("vi-against-numbers", ("numbers: {yi: 0.4, vi: 0.2, sei: 0.2, n: 30}",),
+     ("numbers: {yi: 0.4, vi: 0.04, sei: 0.2, n: 30}",)),
     ("sign-contradiction", (trial("t: -2.38, df: 44"),), (trial("t: 2.38, df: 44"),)),
-    ("sign-contradiction", ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: 2.2}",), ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: -2.2}",)),
+    ("sign-contradiction", ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: 2.2}",),
+     ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: -2.2}",)),
     ("sign-contradiction", (trial("d: -0.70"),), (trial("d: 0.70"),)),
-    ("sign-contradiction", ("n: 200\nnumbers: {mean_change: -0.60, sd_change: 1.20}\ncounts: {better: 130, same: 30, worse: 40}",),
+    ("sign-contradiction",
+     ("n: 200\nnumbers: {mean_change: -0.60, sd_change: 1.20}\ncounts: {better: 130, same: 30, worse: 40}",),
      ("n: 200\nnumbers: {mean_change: 0.60, sd_change: 1.20}\ncounts: {better: 130, same: 30, worse: 40}",)),
     ("sign-against-numbers", ("outcome: pain\n" + trial("t: 2.38") + "\nreported: {sign: better}",),
      ("outcome: pain\n" + trial("t: 2.38") + "\nreported: {sign: worse}",)),
     ("verdict-against-p", ("reported: {sign: better, verdict: p < .05, p: 0.19, n: 30}",),
      ("reported: {sign: better, verdict: p < .05, p: 0.019, n: 30}",)),
-    ("verdict-against-p", ("reported: {sign: better, verdict: n.s., t: 3.1, n: 30}",), ("reported: {sign: better, verdict: n.s., t: 1.1, n: 30}",)),
+    ("verdict-against-p", ("reported: {sign: better, verdict: n.s., t: 3.1, n: 30}",),
+     ("reported: {sign: better, verdict: n.s., t: 1.1, n: 30}",)),
     ("baseline-imbalance", ("phase: baseline\nnumbers: {m1: 20.1, sd1: 4.0, n1: 60, m2: 16.9, sd2: 4.2, n2: 60}",),
      ("phase: baseline\nnumbers: {m1: 20.1, sd1: 4.0, n1: 60, m2: 19.5, sd2: 4.2, n2: 60}",
       "phase: after\nnumbers: {m1: 20.1, sd1: 4.0, n1: 60, m2: 16.9, sd2: 4.2, n2: 60}")),
     ("baseline-imbalance", ("minutes: -10\nnumbers: {m1: 20.1, sd1: 4.0, n1: 60, m2: 16.9, sd2: 4.2, n2: 60}",), ()),
     ("n-against-groups", ("n: 64\n" + trial("t: 2.38"),), ("n: 46\n" + trial("t: 2.38"),)),
-    ("n-against-counts", ("n: 40\ncounts: {better: 20, same: 5, worse: 9}",), ("n: 34\ncounts: {better: 20, same: 5, worse: 9}",)),
+    ("n-against-counts", ("n: 40\ncounts: {better: 20, same: 5, worse: 9}",),
+     ("n: 34\ncounts: {better: 20, same: 5, worse: 9}",)),
     ("share-against-counts", ("n: 34\ncounts: {better: 20, same: 5, worse: 9, share_better: 0.50}",),
      ("n: 34\ncounts: {better: 20, same: 5, worse: 9, share_better: 0.59}",)),
     ("shares-against-1", ("n: 1000\ncounts: {share_better: 0.20, share_same: 0.10, share_worse: 0.30}",),
      ("n: 1000\ncounts: {share_better: 0.33, share_same: 0.33, share_worse: 0.33}",)),
-    ("change-against-counts", ("outcome: item\nn: 10\nnumbers: {mean_change: -1.5, sd_change: 1.6}\ncounts: {better: 6, same: 2, worse: 2}",),
+    ("change-against-counts",
+     ("outcome: item\nn: 10\nnumbers: {mean_change: -1.5, sd_change: 1.6}\ncounts: {better: 6, same: 2, worse: 2}",),
      ("outcome: item\nn: 10\nnumbers: {mean_change: 0.6, sd_change: 1.35}\ncounts: {better: 6, same: 2, worse: 2}",)),
     ("change-against-counts",  # the mean may be, the SD may not: six better by 1, two worse by 1 give .84
      ("outcome: item\nn: 10\nnumbers: {mean_change: 0.4, sd_change: 0.70}\ncounts: {better: 6, same: 2, worse: 2}",),
@@ -201,7 +216,8 @@ def test_one_measure_for_an_outcome_makes_the_odd_row_stand_out(tmp_path):
         g = d * corrections(58).low
         v = 2 / 30 + g**2 / 120
         rows.append(
-            f"numbers: {{m1: {m:.3f}, sd1: {s1:.3f}, n1: 30, m2: 4.000, sd2: {s2:.3f}, n2: 30, yi: {g:.3f}, vi: {v:.4f}}}"
+            f"numbers: {{m1: {m:.3f}, sd1: {s1:.3f}, n1: 30, m2: 4.000, sd2: {s2:.3f}, n2: 30, "
+            f"yi: {g:.3f}, vi: {v:.4f}}}"
         )
     odd = "numbers: {m1: 5.000, sd1: 1.000, n1: 30, m2: 4.000, sd2: 2.000, n2: 30, yi: 1.000, vi: 0.0820}"
     assert said(tmp_path, *rows, rule="yi-against-numbers") == []
@@ -275,6 +291,51 @@ def test_sums_of_answers_are_those_of_every_combination():
 def test_a_formula_without_a_value_gives_none():
     assert over(lambda x: 1 / x, Range(0.0, 1.0)) is None
     assert over(math.sqrt, Range(-1.0, 1.0)) is None
+
+
+# -- any numbers at all ---------------------------------------------------------------------------------
+
+ODD = ("0", "-0.0", "1", "-0.5", "1e308", "-1e308", "1e-300", "0e400", "0e-400", "5.", "+.5", "1e5", "0.000", "100",
+       "12345678901234567890", "0.1234567890123456789", "-3")  # fmt: skip
+FLOATS = (
+    "mean_change", "sd_change", "se_change", "m1", "sd1", "se1", "m2", "sd2", "se2", "t", "df", "F", "df1", "df2", "p",
+    "r", "d", "d_se", "d_low", "d_high", "yi", "vi", "sei", "share_better", "share_same", "share_worse", "minutes",
+    "alpha",
+)  # fmt: skip
+COUNTED = ("n", "n1", "n2", "better", "same", "worse", "events1", "events2", "episodes")
+
+
+def any_row(dice: random.Random, i: int) -> Row:
+    cells: dict[str, Any] = {
+        "effect": f"row{i}", "kind": dice.choice(("estimate", "counts", "bounds")), "overlap_group": f"group{i}",
+        "outcome": dice.choice(("pain", "joy", "item")),
+    }  # fmt: skip
+    printed = {}
+    for name in FLOATS:
+        if dice.random() < 0.35:
+            text = dice.choice(ODD) if dice.random() < 0.4 else f"{dice.gauss(0, 3):.{dice.randint(0, 4)}f}"
+            cells[name], printed[name] = float(text), text
+    for name in COUNTED:
+        if dice.random() < 0.4:
+            cells[name] = dice.choice((0, 1, 2, 3, 5, 10, 57, 1000, 10**15))
+    some = {
+        "test": ("one-sample", "two-sample", "correlation", "paired"),
+        "sign": (-1, 0, 1),
+        "significant": (True, False),
+    }
+    cells |= {name: dice.choice(values) for name, values in some.items() if dice.random() < 0.3}
+    return Row(cells, {}, At("studies.yaml", i + 1), (), printed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_row_ends_in_a_traceback_or_in_a_number_that_is_none(seed):
+    dice = random.Random(seed)
+    for _ in range(60):
+        rows = StudyTable("studies.yaml", tuple(any_row(dice, i) for i in range(dice.randint(1, 8))), DICTIONARY)
+        for rule in (*RULES, *GRANULARITY):
+            for finding in rule.find(rows) if rule.find else ():
+                assert finding.problem.rule in {one.name for one in (*RULES, *GRANULARITY)}
+                assert not re.search(r"\b(nan|inf)\b", str(finding.problem))
 
 
 # -- real tables --------------------------------------------------------------------------------------

@@ -205,6 +205,14 @@ def test_the_first_study_of_a_table(naps: Path) -> None:
     assert text == "# ours\nschema: catharsis/studies@1\nstudies:  # soon\n\n" + BLOCK.rstrip("\n") + "\n"
 
 
+@pytest.mark.parametrize("studies", ["{a: 1}", "oops", "\n  a: 1", "&x [*x]", "[", ""])
+def test_a_table_that_is_none_is_not_overwritten(naps: Path, studies: str) -> None:
+    text = f"schema: catharsis/studies@1\nstudies: {studies}\n"
+    (naps / "studies.yaml").write_text(text)
+    done = call("add", "naps", "--from", "new.yaml", "--no-results")
+    assert (done.code, (naps / "studies.yaml").read_text() == text) == ((1, True) if studies else (0, False))
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 def test_a_sheet_with_our_names_or_metafors(naps: Path, suffix: str) -> None:
     rows = [

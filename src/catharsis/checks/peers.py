@@ -24,6 +24,7 @@ TOO_FAR_FROM_FEW = 3.0  # ... or this one, when there are fewer than MIN_PEERS
 DEVIATIONS = 3.5  # ... and this many standard deviations of their logarithms (a common limit for outliers by median)
 NEAR = 2.0  # read the other way it comes within this factor of its peers
 FLOOR = 0.15  # log units: spreads of like samples differ at least by so much (about 15 percent)
+ENOUGH = 50  # spreads of the same people that settle what is usual for them
 MANY = 200  # values of one instrument from which on one group more or less does not count
 
 
@@ -164,11 +165,8 @@ class Company:
 
     def _own(self, spread: Spread) -> Peers | None:
         """Other arms, samples and time points of the same people."""
-        others = [
-            other
-            for other in self.own[(spread.row.get("overlap_group"), *instrument(spread))]
-            if (other.row.id, other.column) != (spread.row.id, spread.column)
-        ][:MANY]
+        own = self.own[(spread.row.get("overlap_group"), *instrument(spread))][: ENOUGH + 1]
+        others = [other for other in own if (other.row.id, other.column) != (spread.row.id, spread.column)]
         if not others:
             return None
         logs = [math.log(other.sd) for other in others]

@@ -518,6 +518,9 @@ def _people(row: Row) -> float:
     return float(row.get("n", 0)) / 4
 
 
+OWN = (("mean_change", "n"), ("events1", "n1"), ("better", "worse"), ("r", "n"), ("d",))  # what yi is computed from
+
+
 @dataclass(frozen=True, slots=True)
 class _Variance:
     """A printed variance times its people, as it is called and as the other of variance and standard error (logs)."""
@@ -535,7 +538,7 @@ def _variances(table: StudyTable) -> dict[object, list[_Variance]]:
         column = next((name for name in ("vi", "sei", "d_se") if row.has(name)), None)
         if column is None or not row.get(column) > 0 or not _people(row) > 0:
             continue
-        if row.has("yi") and expected_sizes(row):
+        if row.has("yi") and (two_groups(row) is not None or any(row.has(*names) for names in OWN)):
             continue
         if column == "d_se" and row.has("d") and expected_d_se(row) is not None:
             continue

@@ -133,6 +133,17 @@ _SAID: dict[str, tuple[str, str, str]] = {
     "partial": ("partial evidence asked for where it cannot enter", _PLAN, "give it a synthesis of its own"),
     "method": ("a method that does not exist", _PLAN, "use one of those that the message names"),
     "prior": ("a prior that cannot be read or is not proper", "a prior is part of the model", "write normal(0, 1)"),
+    "moved-input": ("an input that was changed during a run", "the results would belong to no version", "run again"),
+    "looks-file": ("a record of looks that cannot be read", "it says how often the evidence was tested", "restore it"),
+    "results-file": (
+        "a results.json that is none",
+        "it cannot be compared part by part",
+        "write it with catharsis run",
+    ),
+    "revision": ("a file that a git revision does not hold", "there is nothing to compare", "choose another revision"),
+    "version": ("something that is no version of an analysis", "it cannot be compared", "name a folder or a revision"),
+    "reconcile": ("two readings that cannot be made one", "no value can be chosen for them", "follow the message"),
+    "value": ("a block where one value belongs", "it could not be used", "write one value"),
     "unknown-rule": ("a rule that does not exist", "nothing can be said about it", "use a name that a message shows"),
 }
 # Two that warn: the run goes on without what they name.

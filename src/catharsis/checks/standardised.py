@@ -36,7 +36,13 @@ def effect_of(row: Row, as_errors: bool = False) -> Standardised | None:
         if found is None:
             return None
         return Standardised(found, 1 / n1 + 1 / n2 + found * found / (2 * (n1 + n2)), n1 + n2 - 2)
+    if row.has("d") and not as_errors:  # as printed: whether it is corrected already is not known
+        error = row.get("d_se", (row.get("d_high", 0.0) - row.get("d_low", 0.0)) / (2 * 1.96))
+        return Standardised(float(row.get("d")), float(error) ** 2, MANY) if 0 < error < 1e60 else None
     return None
+
+
+MANY = 10_000  # degrees of freedom: no correction to speak of
 
 
 def _difference(row: Row, as_errors: bool) -> float | None:

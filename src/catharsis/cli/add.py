@@ -99,9 +99,8 @@ def add(folder: Path, source: Path | None, bibtex: bool, *, dry_run: bool = Fals
     else:
         entries = _read(source, plan, new.reference.key if new is not None else None)
     check_entries(plan, entries)
-    before = check(plan)
     old, text = _insert(plan, entries, new, dry_run=dry_run)
-    after = check(plan, text)
+    before, after = check(plan, old), check(plan, text)  # of what was on the disk then, whoever else adds meanwhile
     _show(plan, entries, old, text, dry_run=dry_run)
     _show_findings(before, after)
     if results:
@@ -311,12 +310,10 @@ def _inserted(table: TableText, entries: Entries) -> TableText:
     """The table with the new studies in their places."""
     from catharsis.studies.entries import place_of
 
-    for study in entries.studies:
-        data = table.source.data
-        known = data.get("studies") if isinstance(data, dict) else None
-        known = [item for item in known or () if isinstance(item, dict)]
-        table = table.with_entry(("studies",), study, place_of(known, study))
-    return table
+    data = table.source.data
+    known = data.get("studies") if isinstance(data, dict) else None
+    there = [study if isinstance(study, dict) else {} for study in (known if isinstance(known, list) else ())]
+    return table.with_entries(("studies",), [(study, place_of(there, study)) for study in entries.studies])
 
 
 def _candidate(plan: Plan, table: TableText, entries: Entries) -> Checked:
@@ -439,6 +436,11 @@ def change_lines(changes: Sequence[PooledChange], plan: Plan) -> list[str]:
     lines = []
     for one in changes:
         lines.append(f"{one.spec.id}: {one.spec.title}")
+        left = dict(one.after.effects.left_out) if one.after is not None else {}
+        out = [row for row in one.joined if row in left]
+        lines += [f"  leaves out {row}: {left[row]}" for row in out]
+        if out and len(out) == len(one.joined) and not one.left and not one.changed:
+            continue  # nothing that is pooled has changed
         for word, result in (("before", one.before), ("after ", one.after)):
             lines += [f"  {word}  {text}" for text in _results(result, labels)]
     return lines

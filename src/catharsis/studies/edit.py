@@ -19,11 +19,12 @@ from catharsis.errors import InputErrors
 from catharsis.files import locked, write_atomically
 from catharsis.studies.places import Node, Places, path_words, refusal
 from catharsis.studies.yaml_source import _FORBIDDEN, Path_, YamlSource, parse_yaml, read_text
-from catharsis.studies.yaml_writing import Digits, number_digits
+from catharsis.studies.yaml_writing import Bare, Digits, number_digits
 
 __all__ = ["BOM", "Digits", "TableText", "read_exactly", "save_table", "signature"]
 
 BOM = "\ufeff"
+YES_NO = ("checked",)  # cells whose yes and no are truth and not text
 
 
 @dataclass(frozen=True)
@@ -274,7 +275,11 @@ def _plain(value: Any, name: str) -> Any:
         for key in cells:
             if not key or _FORBIDDEN.search(key):
                 raise refusal(name, 0, "a key is not plain text", "keys are names", "write a plain name")
-        return {key: cell for key, cell in cells.items() if cell is not None}
+        return {
+            key: Bare(cell) if key in YES_NO and cell in ("yes", "no") else cell
+            for key, cell in cells.items()
+            if cell is not None
+        }
     if isinstance(value, Sequence):
         return [_plain(item, name) for item in value if item is not None]
     raise TypeError(f"{type(value).__name__} cannot stand in a table")
@@ -289,7 +294,7 @@ def signature(value: Any) -> Any:
     if isinstance(value, Digits):
         return ("number", str(value))
     if isinstance(value, str) or value is None or isinstance(value, bool):
-        return (type(value).__name__, str(value))
+        return ("text" if isinstance(value, str) else type(value).__name__, str(value))
     return ("number", getattr(value, "text", None) or number_digits(value))
 
 

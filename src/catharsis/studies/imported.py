@@ -16,6 +16,7 @@ from typing import Any
 from catharsis.errors import MANY, At, InputError, InputErrors, did_you_mean, shown
 from catharsis.references.keys import folded, letters
 from catharsis.references.library import Library, Reference
+from catharsis.studies.authorship import matching, surnames, unmatched
 from catharsis.studies.dictionary import Dictionary
 from catharsis.studies.edit import Digits
 from catharsis.studies.schema import Counts, Numbers
@@ -129,7 +130,7 @@ def import_sheet(
     fresh = [row for row in rows if row.fingerprint() not in known]
     taken = {str(row.get(name)) for row in table or () for name in ("sample", "effect")}
     places: dict[str, At] = {}
-    studies = tuple(_study(group, dictionary, taken, places) for group in _grouped(fresh))
+    studies = tuple(_study(group, dictionary, taken, places) for group in _grouped(fresh, table or ()))
     left = tuple(column for column in sheet.columns if not columns.get(column))
     return Imported(studies, places, there, left, tuple(row.at for row in fresh if not row.blocks))
 
@@ -264,7 +265,7 @@ class _Row:
             for name, value in block.items():
                 pairs = zip(_INTERVAL, value, strict=True) if name == "d_ci" else [(name, value)]
                 numbers += [(key, float(number)) for key, number in pairs]
-        return (self.cite, self.report or self.cite, self.outcome, tuple(sorted(numbers)))
+        return (self.cite, self.label if self.report else "", self.outcome, tuple(sorted(numbers)))
 
 
 def _same(row: Row) -> tuple[Any, ...]:
@@ -274,7 +275,8 @@ def _same(row: Row) -> tuple[Any, ...]:
         for name in (*_COUNTED, *_NUMBERS, *_SIZES, *_INTERVAL)
         if isinstance(row.get(name), int | float)
     )
-    return (row.get("cite"), row.get("report"), row.get("outcome"), tuple(numbers))
+    second_hand = row.get("report") != row.get("cite")
+    return (row.get("cite"), row.get("study") if second_hand else "", row.get("outcome"), tuple(numbers))
 
 
 def _read(
@@ -316,7 +318,7 @@ def _read(
 
 def _counted(text: str) -> str:
     """A count that the spreadsheet shows with decimals that are all zero."""
-    return re.sub(r"\.0*$", "", text)
+    return re.sub(r"(?<=\d)\.0*$", "", text)
 
 
 def _cell(row: SheetRow, name: str, text: str, dictionary: Dictionary, problems: list[InputError]) -> Any:
@@ -345,7 +347,7 @@ def _blocks(row: SheetRow, values: Mapping[str, str], problems: list[InputError]
         events, others = values.get("events" + group), values.get("nonevents" + group)
         if others is None or events is None:
             continue
-        if not (events.isdecimal() and others.isdecimal()):
+        if not all(re.fullmatch(r"[0-9]{1,15}", count) for count in (events, others)):
             what = f"the counts {shown(events)} and {shown(others)} are not whole numbers"
             problems.append(InputError(row.at, what, "people are counted", "write whole numbers", "import-number"))
             continue
@@ -396,7 +398,7 @@ def _sourced(
         return _Row(row.at, key, label or _label(library.get(key), key), _base(library.get(key), key), "")
     matches = matching(library, author, year)
     if len(matches) != 1:
-        problems.append(_unmatched(row.at, author, year, matches, library))
+        problems.append(unmatched(row.at, author, year, matches, library))
         return _Row(row.at, "", label, "", "")
     return _Row(row.at, matches[0].key, label, _base(matches[0], matches[0].key), "")
 
@@ -408,90 +410,6 @@ def _author_and_year(values: Mapping[str, str]) -> tuple[str, str]:
     if found and found[1] and year in ("", found[2], found[2][:4]):
         author, year = found[1], found[2]
     return author, year
-
-
-def surnames(author: str) -> list[str]:
-    """The family names that an author cell gives, without "et al.".
-
-    Examples
-    --------
-    >>> surnames("Ferguson & Simes"), surnames("Rosenthal et al."), surnames("van der Berg, J. and Orr, A.")
-    (['Ferguson', 'Simes'], ['Rosenthal'], ['van der Berg', 'Orr'])
-    """
-    bare = re.sub(r"[\s,]*\b(et\s*al\.?|and others|and colleagues)\s*$", "", author.strip(), flags=re.IGNORECASE)
-    parts = [part.strip() for part in re.split(r"\s*(?:;|&|\band\b)\s*", bare) if part.strip(" ,")]
-    names = []
-    for part in parts:
-        words = [word.strip() for word in part.split(",") if word.strip()]
-        initials = [word for word in words[1:] if re.fullmatch(r"(?:[A-Z]\.?[\s-]*){1,4}", word) or "." in word]
-        names += words if not initials else [words[0]]
-    return [re.sub(r"\s+(?:[A-Z]\.?-?)+$", "", name) or name for name in names]
-
-
-def matching(library: Library, author: str, year: str) -> list[Reference]:
-    """Works of these authors and this year.
-
-    Parameters
-    ----------
-    library : Library
-        Where to look.
-    author : str
-        As a table names them: "Sharman et al.", "Becht & Vingerhoets".
-    year : str
-        Four digits, perhaps with a letter.
-
-    Returns
-    -------
-    list of Reference
-        In the order of the library; a letter behind the year picks the key that ends with it.
-    """
-    names = [folded(name) for name in surnames(author)]
-    if not names or not year:
-        return []
-    cut = bool(re.search(r"et\s*al|others|colleagues", author, re.IGNORECASE))
-    found = []
-    for reference in library.values():
-        theirs = [folded(name.surname) for name in reference.creators]
-        bare = [folded(name.family or name.literal) for name in reference.creators]
-        if str(reference.year or reference.fields.get("year", "")) != year[:4] and reference.fields.get("year") != year:
-            continue
-        alike = len(theirs) >= len(names) and all(
-            name in pair for name, pair in zip(names, zip(theirs, bare, strict=True), strict=False)
-        )
-        if alike and (not cut or len(theirs) > len(names) or reference.creators_etal):
-            found.append(reference)
-    if len(found) > 1 and len(names) > 1 and not cut:
-        whole = [reference for reference in found if len(reference.creators) == len(names)]
-        found = whole or found
-    if len(found) > 1 and len(year) > 4:
-        lettered = [reference for reference in found if re.search(rf"{year}(?![a-z])", reference.key)]
-        found = lettered or found
-    return found
-
-
-def _unmatched(at: At, author: str, year: str, matches: Sequence[Reference], library: Library) -> InputError:
-    who = " ".join(part for part in (author, year) if part) or "no author and year"
-    if matches:
-        listed = "; ".join(f"{one.key} ({one.title[:60]})" for one in matches[:5])
-        return InputError(
-            at,
-            f"{len(matches)} works are by {who}",
-            "which of them the numbers come from cannot be known",
-            f"add a column with the key, and --map COLUMN=cite: {listed}",
-            "ambiguous-cite",
-        )
-    first = folded(surnames(author)[0]) if surnames(author) else ""
-    near = [one for one in library.values() if first and first in {folded(name.surname) for name in one.creators}]
-    listed = "; ".join(f"{one.key} ({one.label})" for one in near[:5])
-    return InputError(
-        at,
-        f"no reference is by {who}",
-        "every row must name the paper it came from",
-        f"import its reference first, or give its key in a column cite; by that name: {listed}"
-        if near
-        else "import its reference first (catharsis import), or name the review that lists it: --cite KEY",
-        "unknown-cite",
-    )
 
 
 def _label(reference: Reference | None, key: str) -> str:
@@ -509,15 +427,16 @@ def _base(reference: Reference | None, key: str) -> str:
 # -- studies ------------------------------------------------------------------------------------------------
 
 
-def _grouped(rows: Iterable[_Row]) -> list[list[_Row]]:
+def _grouped(rows: Iterable[_Row], table: Iterable[Row] = ()) -> list[list[_Row]]:
     """Rows of one report together, in the order in which reports appear; two labels are two reports."""
+    known = {(str(row.get("cite")), str(row.get("study"))): str(row.get("report")) for row in table}
+    reports = set(known.values())
     groups: dict[tuple[str, str], list[_Row]] = {}
-    reports: set[str] = set()
     for row in rows:
-        group = groups.setdefault((row.cite, row.label if row.report else ""), [])
+        source = (row.cite, row.label if row.report else "")
         if row.report:
-            row.report = row.base = (group[0].report if group else None) or _unused(row.report, reports)
-        group.append(row)
+            known[source] = row.report = row.base = known.get(source) or _unused(row.report, reports)
+        groups.setdefault(source, []).append(row)
     return list(groups.values())
 
 

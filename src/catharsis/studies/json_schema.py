@@ -178,7 +178,7 @@ def _adapted(node: Any, name: str = "") -> Any:
         elif key == "prefixItems":
             found["items"] = _adapted(value[0])
         else:
-            found[LIMITS.get(key, key)] = _adapted(value)
+            found[LIMITS.get(key) or key] = _adapted(value)
     if found.get("default", ...) is None:
         del found["default"]
     return _or_null(found)
@@ -186,11 +186,16 @@ def _adapted(node: Any, name: str = "") -> Any:
 
 def _or_null(node: Schema) -> Schema:
     """A simple type that may be absent, as one type."""
-    match node.get("anyOf"):
-        case [{"type": kind, **rest}, {"type": "null"}] if "enum" not in rest and "const" not in rest:
-            kinds = [*(kind if isinstance(kind, list) else [kind]), "null"]
-            return {**{key: value for key, value in node.items() if key != "anyOf"}, "type": kinds, **rest}
-    return node
+    either: list[Schema] = node.get("anyOf", [])
+    if (
+        len(either) != 2
+        or either[1] != {"type": "null"}
+        or "type" not in either[0]
+        or {"enum", "const"} & set(either[0])
+    ):
+        return node
+    kinds = either[0]["type"] if isinstance(either[0]["type"], list) else [either[0]["type"]]
+    return {**{key: value for key, value in node.items() if key != "anyOf"}, **either[0], "type": [*kinds, "null"]}
 
 
 def _described(node: Any, name: str) -> Any:

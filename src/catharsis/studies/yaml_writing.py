@@ -30,6 +30,12 @@ class Digits(str):
         return super().__new__(cls, text)
 
 
+class Bare(str):
+    """A word that is typed without quotes although other programs read it as true or false, since it means that."""
+
+    __slots__ = ()
+
+
 def number_digits(value: float) -> str:
     """The shortest digits that read as the same number."""
     return repr(float(value)) if isinstance(value, float) else str(int(value))
@@ -56,7 +62,7 @@ def inline(value: Any, *, flow: bool) -> str:
         return "{" + ", ".join(f"{key_text(key)}: {inline(cell, flow=True)}" for key, cell in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(inline(item, flow=True) for item in value) + "]"
-    if isinstance(value, Digits):
+    if isinstance(value, Digits | Bare):
         return str(value)
     if value is None:
         return "null"
