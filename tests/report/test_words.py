@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import get_args
 
+import pandas as pd
 import pytest
 from workshop import ANALYSIS, Outcome, bib, made, study, words
 
+import catharsis as ca
 from catharsis.effects.measures import MEASURES
 from catharsis.models.heterogeneity import ESTIMATORS
 from catharsis.models.knapp_hartung import TESTS
@@ -319,6 +321,27 @@ def test_repeated_samples_get_three_levels_and_containment(tmp_path):
     assert synthesis["robust"]["clusters"] == 6
     assert "t(5) = " in found.words("nap")
     assert "samples give several effects" in found.words("nap")
+
+
+def test_other_correlations_of_one_sample_are_fitted_as_the_plan_asks(tmp_path):
+    """The numbers are those of `fit` with that V; a rho of 0 gives the fit without one."""
+    analysis = (
+        ANALYSIS.replace("    scale: auto\n", "    scale: auto\n    test: t\n") + "sensitivity: {rho: [0, 0.6]}\n"
+    )
+    pieces = [twice(0), twice(1), *(study(i) for i in range(2, 6))]
+    found = Outcome(made(tmp_path / "naps", 0, analysis=analysis, studies=pieces))
+    result = found.results.synthesis("nap")
+    assert [rho for rho, _ in result.by_rho] == [0, 0.6]
+    assert result.by_rho[0][1].beta == pytest.approx(result.fit.beta, rel=1e-6)
+    vi = [size.vi for size in result.effects.sizes]
+    V = ca.sampling_covariance(vi, [row.get("sample") for row in result.effects.rows], 0.6)
+    own = ca.fit(
+        yi=[size.yi for size in result.effects.sizes], vi=vi, V=V, random="sample/effect",
+        data=pd.DataFrame({"sample": [row.get("sample") for row in result.effects.rows], "effect": range(len(vi))}),
+    )  # fmt: skip
+    assert result.by_rho[1][1].llf == pytest.approx(own.llf, rel=1e-8)
+    assert "correlated by 0.00: " in found.words("nap")
+    assert set(found.record["syntheses"]["nap"]["by_rho"]) == {"0", "0.6"}
 
 
 def test_every_method_and_test_has_words_and_sources():

@@ -596,3 +596,27 @@ def test_checking_a_file_loads_nothing_heavy(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+def test_a_misspelt_key_does_not_hide_other_slips(tmp_path):
+    """The rest of the file is read with the key as it was meant, and nothing is said twice."""
+    slips = """\
+schema: catharsis/studies@1
+studies:
+  - cite: a
+    label: A
+    samples:
+      - id: a-1
+        cuontry: Norway
+        effects:
+          - {id: a-1-x, outcom: mood, numbers: {n: 10, mean_change: 1.0, sd_change: 1.0}}
+          - {id: a-1-y, outcome: mod, numbers: {n: 10, mean_change: 1.0, sd_change: 1.0}}
+"""
+    path = tmp_path / "studies.yaml"
+    path.write_text(slips)
+    (tmp_path / "analysis.yaml").write_text("outcomes: {mood: {label: Mood}}\n")
+    with pytest.raises(InputErrors) as found:
+        read_studies(path)
+    assert [(problem.at.line, problem.rule) for problem in found.value.problems] == [
+        (7, "unknown-key"), (9, "unknown-key"), (10, "unknown-outcome"),
+    ]  # fmt: skip

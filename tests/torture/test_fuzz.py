@@ -16,7 +16,7 @@ from mutations import EDITS, HOWS, mutated, random_edits
 from targets import CORPUS, SECONDS, TARGETS, Hang, fire, prepared, within
 
 FOUND = sorted(path for path in CORPUS.rglob("*") if path.is_file())
-FEW = settings(max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=8, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,7 @@ def test_what_was_found_stays_mended(folders, path):
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_seeds_are_sound(folders, name):
     """At least one of them is read without a complaint: mutants of nonsense would only test the first refusal."""
-    ends = [fire(TARGETS[name], folders[name], seed) for seed in TARGETS[name].seeds()]
-    assert "read" in ends
+    assert any(fire(TARGETS[name], folders[name], seed) == "read" for seed in TARGETS[name].seeds())
 
 
 @pytest.mark.parametrize("name", TARGETS)

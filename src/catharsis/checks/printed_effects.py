@@ -505,8 +505,8 @@ def _vi_against_sei(row: Row) -> Iterator[Finding]:
 # -- vi against the number of people, by its peers ----------------------------------------------------
 
 MIN_PEERS = 5
-SWAPPED = (2.0, 3.0)  # a factor off its peers, and robust SDs of them, when the other reading fits ...
-CLOSER = 0.4  # ... which is when it leaves at most this share of the distance (on the log scale)
+SWAPPED = (2.5, 3.0)  # a factor off its peers, and robust SDs of them, when the other reading fits ...
+CLOSER = 0.55  # ... which is when it leaves at most this share of the distance (on the log scale)
 FAR = (8.0, 6.0)  # the same when no other reading fits: a slipped point or a wrong n
 FLOOR = 0.1  # log units: variances of one measure differ at least so much for the same n
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from catharsis.assess import gates
 from catharsis.effects.prepare import Effects, prepare
 from catharsis.errors import FormulaError, InputError, InputErrors, ModelError
+from catharsis.likelihood.blocks import sampling_covariance
 from catharsis.models.fit import fit
 from catharsis.models.result import Fit
 from catharsis.plan.checking import select
@@ -38,6 +39,8 @@ class SynthesisFits:
         The same rows by the other methods that the plan names.
     moderated : bool
         Whether moderators are asked for of rows that can be pooled.
+    by_rho : tuple of (float, Fit)
+        The same rows with the sampling errors of one sample correlated, by each correlation that the plan names.
     """
 
     spec: Synthesis
@@ -46,6 +49,7 @@ class SynthesisFits:
     why: str
     others: tuple[tuple[Alternative, Fit], ...]
     moderated: bool
+    by_rho: tuple[tuple[float, Fit], ...] = ()
 
 
 def frequentist_fits(plan: Plan, table: StudyTable, spec: Synthesis, position: int) -> SynthesisFits:
@@ -76,7 +80,8 @@ def frequentist_fits(plan: Plan, table: StudyTable, spec: Synthesis, position: i
     allowed = allowed and (not moderated or gates.allowed_coefficients(effects.samples) > 0)
     model, why = fit_frequentist(plan, spec, effects, path) if allowed else (None, "")
     others = fit_alternatives(plan, spec, effects, path) if model else ()
-    return SynthesisFits(spec, effects, model, why, others, moderated)
+    by_rho = _fits_by_rho(plan, spec, effects, path) if model else ()
+    return SynthesisFits(spec, effects, model, why, others, moderated, by_rho)
 
 
 def has_moderators(spec: Synthesis) -> bool:
@@ -133,13 +138,19 @@ def model_frame(plan: Plan, effects: Effects) -> pd.DataFrame:
     return frame
 
 
-def fit_frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: Path_) -> tuple[Fit | None, str]:
-    """The fit, or why these rows carry none; a formula that cannot be read is an error of the plan."""
+def fit_frequentist(
+    plan: Plan, spec: Synthesis, effects: Effects, path: Path_, rho: float | None = None
+) -> tuple[Fit | None, str]:
+    """The fit, or why these rows carry none; a formula that cannot be read is an error of the plan.
+
+    With `rho`, the sampling errors of effects of one sample are correlated by it.
+    """
     repeats = samples_repeat(spec, effects)
     try:
         found = fit(
             formula_of(spec),
             model_frame(plan, effects),
+            V=None if rho is None else _covariance(effects, rho),
             random=random_factors(spec, effects),
             method=spec.method,
             test="t" if repeats and spec.test != "z" else spec.test,
@@ -153,6 +164,18 @@ def fit_frequentist(plan: Plan, spec: Synthesis, effects: Effects, path: Path_) 
     except ModelError as problem:
         return None, str(problem)
     return found, ""
+
+
+def _covariance(effects: Effects, rho: float) -> Any:
+    return sampling_covariance([size.vi for size in effects.sizes], [row.get("sample") for row in effects.rows], rho)
+
+
+def _fits_by_rho(plan: Plan, spec: Synthesis, effects: Effects, path: Path_) -> tuple[tuple[float, Fit], ...]:
+    """What other correlations of effects of one sample would say, where samples give several."""
+    if not samples_repeat(spec, effects):
+        return ()
+    fits = ((rho, fit_frequentist(plan, spec, effects, path, rho)[0]) for rho in plan.file.sensitivity.rho)
+    return tuple((rho, model) for rho, model in fits if model is not None)
 
 
 def fit_alternatives(plan: Plan, spec: Synthesis, effects: Effects, path: Path_) -> tuple[tuple[Alternative, Fit], ...]:

@@ -29,7 +29,7 @@ from typing import Any
 from catharsis.assess.gates import Verdict, verdict
 from catharsis.errors import At, InputError, InputErrors
 from catharsis.files import locked, write_atomically
-from catharsis.plan.revisions import at_revision, git, inside_repository, parse_record
+from catharsis.plan.revisions import at_revision, finite_number, git, inside_repository, parse_record
 from catharsis.studies.yaml_source import read_text
 
 SCHEMA = "catharsis/looks@1"
@@ -212,11 +212,11 @@ def read_looks(path: Path) -> tuple[Look, ...] | None:
     if not path.exists():
         return None
     try:
-        data = json.loads(read_text(path))
+        data = json.loads(read_text(path), parse_float=finite_number, parse_constant=finite_number)
         if data["schema"] != SCHEMA:
             raise ValueError(f"its schema is {data['schema']}")
         return tuple(_look(entry) for entry in data["looks"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         what = f"the record of looks cannot be read ({type(problem).__name__}: {problem})"
         why = "without it nobody knows how often the evidence was tested"
         fix = "restore it from git: git checkout -- " + path.as_posix()

@@ -153,6 +153,7 @@ def _synthesis(item: SynthesisResult) -> dict[str, Any]:
         "routes": item.effects.routes(),
         "frequentist": _fit(item.fit) if item.fit else None,
         "alternatives": [_fit(model) for _, model in item.others],
+        **({"by_rho": {f"{rho:g}": _fit(model) for rho, model in item.by_rho}} if item.by_rho else {}),
         "robust": _robust(item),
         "bayes": _bayes(item),
         **({"all_evidence": _all_evidence(item)} if item.all_evidence else {}),

@@ -162,6 +162,8 @@ class SynthesisResult:
         What prior and likelihood do to the posterior, where the headline or few studies rest on it.
     other_priors : PriorSensitivity or None
         The average under the other priors on tau that the plan names.
+    by_rho : tuple of (float, Fit)
+        The fit with sampling errors of one sample correlated, by each correlation that the plan names.
     expectations : tuple of Expectation
         What proper priors expect before the data, and what the posterior says.
     """
@@ -187,6 +189,7 @@ class SynthesisResult:
     power: PowerScaling | None = None
     other_priors: PriorSensitivity | None = None
     expectations: tuple[Expectation, ...] = ()
+    by_rho: tuple[tuple[float, Fit], ...] = ()
 
     @property
     def posterior(self) -> Posterior | None:

@@ -149,7 +149,7 @@ def parse_record(text: str, name: str) -> dict[str, Any]:
     import json
 
     try:
-        data = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        data = json.loads(text, parse_float=finite_number, parse_constant=finite_number)
     except (ValueError, RecursionError) as problem:
         data, why = None, f"it is not JSON ({problem})"
     else:
@@ -165,7 +165,7 @@ def parse_record(text: str, name: str) -> dict[str, Any]:
     return data
 
 
-def _finite(text: str) -> float:
+def finite_number(text: str) -> float:
     """A number of a record; NaN and what is too large for a float never come from us."""
     number = float(text)
     if not math.isfinite(number):

@@ -145,6 +145,7 @@ def synthesise(plan: Plan, table: StudyTable, spec: Synthesis, position: int, sa
         fit=model,
         single=single,
         others=others,
+        by_rho=fits.by_rho,
         robust=robust,
         exact=exact,
         nuts=nuts,

@@ -14,7 +14,7 @@ from catharsis.errors import InputError, InputErrors
 from catharsis.references.bibtex import read_references
 from catharsis.references.library import Library
 from catharsis.references.links import links_path
-from catharsis.studies.dictionary import Dictionary, Family, Moderator, Outcome, Strict, Text
+from catharsis.studies.dictionary import Dictionary, Family, Moderator, Number, Outcome, Strict, Text
 from catharsis.studies.migrations import ANALYSIS, CLAIMS, refuse_other_versions
 from catharsis.studies.validation import validate
 from catharsis.studies.yaml_source import YamlSource, read_yaml
@@ -194,7 +194,7 @@ class Sensitivity(Strict):
     """Other choices that the headline is fitted under: priors on tau, and correlations of effects of one sample."""
 
     tau_priors: tuple[Text, ...] = ()
-    rho: tuple[float, ...] = ()
+    rho: tuple[Annotated[Number, Field(gt=-1, lt=1)], ...] = ()
 
 
 def _as_text(value: Any) -> Any:
@@ -372,7 +372,8 @@ def _bibliography(folder: Path, file: AnalysisFile, source: YamlSource) -> Path:
                 )
             ]
         )
-    return path
+    here, found = Path.cwd(), path.resolve()
+    return found.relative_to(here) if not path.is_absolute() and found.is_relative_to(here) else path
 
 
 def _repeated(file: AnalysisFile, source: YamlSource) -> list[InputError]:

@@ -385,7 +385,21 @@ def frequentist_sentences(result: SynthesisResult, labels: dict[str, str]) -> li
         if measure.back != "none":
             found.append("Coefficients b are on the analysis scale (a log or z), intervals likewise.")
     found.append(heterogeneity_sentence(result))
+    found.append(_by_rho_sentence(result))
     return [sentence for sentence in found if sentence]
+
+
+def _by_rho_sentence(result: SynthesisResult) -> str:
+    """The first coefficient under other correlations of effects of one sample; "" when the plan names none."""
+    measure = result.effects.measure
+    said = []
+    for rho, model in result.by_rho:
+        low, high = model.interval()
+        shown = [float(measure.to_reader(float(x))) for x in (model.beta[0], low[0], high[0])]
+        said.append(f"{number(rho)}: {number(shown[0])} {bracket(shown[1], shown[2])}")
+    if not said:
+        return ""
+    return f"With the sampling errors of effects of one sample correlated by {'; '.join(said)}."
 
 
 def _unfitted(result: SynthesisResult) -> str:

@@ -25,7 +25,7 @@ from catharsis.studies.schema import (
     StudyFile,
     Waiver,
 )
-from catharsis.studies.validation import validate
+from catharsis.studies.validation import validate, with_keys_corrected
 from catharsis.studies.yaml_source import Path_, YamlSource, read_yaml
 
 if TYPE_CHECKING:
@@ -180,10 +180,15 @@ def table_of(source: YamlSource, dictionary: Dictionary, library: Library | None
     refuse_other_versions(source, STUDIES)
     problems: list[InputError] = []
     data = _set_moderators_apart(source, dictionary, problems)
+    moderators = tuple(dictionary.moderators)
     try:
-        file = validate(StudyFile, source, data, tuple(dictionary.moderators))
+        file = validate(StudyFile, source, data, moderators)
     except InputErrors as found:
-        raise InputErrors([*problems, *found.problems]) from None
+        problems += found.problems
+        data = with_keys_corrected(StudyFile, data, moderators)
+        if data is None:
+            raise InputErrors(problems) from None
+        file = StudyFile.model_validate(data)  # to tell in the same run what else is wrong
     rows: list[Row] = []
     for i, study in enumerate(file.studies):
         for j, sample in enumerate(study.samples):

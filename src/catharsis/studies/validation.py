@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from difflib import get_close_matches
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -55,6 +57,33 @@ def validate(model: type[M], source: YamlSource, data: Any | None = None, extra_
         if len(errors) > MANY:
             problems.append(_and_more(source, len(errors) - MANY))
         raise InputErrors(problems) from None
+
+
+def with_keys_corrected(model: type[BaseModel], data: Any, extra_keys: tuple[str, ...] = ()) -> Any:
+    """The data with misspelt keys under the name they were meant to have, or left out, so that reading can go on.
+
+    Only to find what else is wrong: the misspelt keys are errors all the same. None when other errors are left.
+    """
+    data = deepcopy(data)
+    try:
+        model.model_validate(data)
+    except ValidationError as found:
+        for error in found.errors(include_url=False):
+            if error["type"] != "extra_forbidden":
+                return None
+            *path, key = error["loc"]
+            entry: Any = data
+            for part in path:
+                entry = entry[part]
+            value = entry.pop(key)
+            close = get_close_matches(str(key), [*_fields(model, tuple(path)), *extra_keys], n=1)
+            if close and close[0] not in entry and close[0] not in extra_keys:
+                entry[close[0]] = value
+    try:
+        model.model_validate(data)
+    except ValidationError:
+        return None
+    return data
 
 
 def _and_more(source: YamlSource, rest: int) -> InputError:
