@@ -97,6 +97,11 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("df-against-n", (trial("t: 2.38, df: 40"),), (trial("t: 2.38, df: 43.9"),)),
     ("df-against-n", ("numbers: {t: 2.0, df: 19, n: 30}",), ("numbers: {t: 2.0, df: 29, n: 30}",)),
     ("r-against-test", ("numbers: {r: 0.40, n: 50, t: 5.02}",), ("numbers: {r: 0.40, n: 50, t: 3.02}",)),
+    ("r-against-test", ("numbers: {r: 0.68, n: 10, t: 2.36, df: 8}",),  # whole df of a correlation are exact
+     ("numbers: {r: 0.68, n: 10, t: 2.62, df: 8}", "numbers: {r: 0.46, n: 16, t: 1.94, df: 14}")),
+    ("p-against-test", ("numbers: {m1: 47.4, sd1: 5.0, n1: 2, m2: 33.0, sd2: 5.4, n2: 2, t: 2.77, df: 2, p: 0.139}",),
+     ("numbers: {m1: 47.4, sd1: 5.0, n1: 2, m2: 33.0, sd2: 5.4, n2: 2, t: 2.77, df: 2, p: 0.109}",
+      "numbers: {t: 2.50, df: 12, n1: 10, n2: 13, p: 0.029}")),  # Welch's 11.6, rounded
     ("t-against-F", ("numbers: {t: 2.00, F: 2.00, n1: 20, n2: 20}",), ("numbers: {t: 2.00, F: 4.00, n1: 20, n2: 20}",)),
     ("se-against-sd", ("numbers: {n: 25, mean_change: 1.0, sd_change: 2.0, se_change: 0.20}",),
      ("numbers: {n: 25, mean_change: 1.0, sd_change: 2.0, se_change: 0.40}",)),
@@ -107,6 +112,8 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
      ("numbers: {d: 0.50, d_se: 0.26, n1: 30, n2: 30}",)),
     ("d-error", ("numbers: {d: 0.50, d_ci: [0.38, 0.62], n1: 30, n2: 30}",),
      ("numbers: {d: 0.50, d_ci: [-0.01, 1.01], n1: 30, n2: 30}",)),
+    ("d-error", ("numbers: {d: -1.10, d_ci: [-1.75, -0.45], n1: 2, n2: 20}",),  # a digit of n1 = 22 lost
+     ("numbers: {d: -1.10, d_ci: [-1.75, -0.45], n1: 22, n2: 20}",)),
     ("d-error", ("numbers: {d: 0.50, d_ci: [0.01, 1.91]}",), ("numbers: {d: 0.50, d_ci: [0.01, 0.99]}",)),
     ("d-error", ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.09, 0.91]}",),
      ("numbers: {d: 0.50, d_se: 0.25, d_ci: [0.01, 0.99]}",)),
@@ -149,6 +156,8 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("change-against-counts",  # the mean may be, the SD may not: six better by 1, two worse by 1 give .84
      ("outcome: item\nn: 10\nnumbers: {mean_change: 0.4, sd_change: 0.70}\ncounts: {better: 6, same: 2, worse: 2}",),
      ("outcome: item\nn: 10\nnumbers: {mean_change: 0.4, sd_change: 0.84}\ncounts: {better: 6, same: 2, worse: 2}",)),
+    ("p-against-counts", ("counts: {events1: 1, n1: 98, events2: 4, n2: 139}\nreported: {p: 0.561}",),  # between tests
+     ("counts: {events1: 1, n1: 98, events2: 4, n2: 139}\nreported: {p: 0.651}",)),
     ("p-against-counts", ("counts: {events1: 8, n1: 10, events2: 3, n2: 10}\nreported: {p: 0.35}",),
      ("counts: {events1: 8, n1: 10, events2: 3, n2: 10}\nreported: {p: 0.025}",
       "counts: {events1: 8, n1: 10, events2: 3, n2: 10}\nreported: {p: 0.070}")),
@@ -263,12 +272,17 @@ def test_ranges_hold_every_value_behind_the_digits(seed):
 
 def test_fisher_is_scipys():
     for a, n1, c, n2 in ((8, 10, 3, 10), (0, 12, 5, 14), (30, 40, 28, 45), (1, 200, 9, 190)):
-        exact = stats.fisher_exact([[a, n1 - a], [c, n2 - c]])[1]
-        assert fisher(a, n1, c, n2) == pytest.approx(exact)
+        counts = [[a, n1 - a], [c, n2 - c]]
+        sides = [stats.fisher_exact(counts, side)[1] for side in ("less", "greater")]
+        own = sum(sides) - 1  # the chance of this very table, in both sides
+        expected = (stats.fisher_exact(counts)[1], min(1, 2 * min(sides)), min(1, 2 * min(sides) - own))
+        assert fisher(a, n1, c, n2) == pytest.approx(expected)
         chi, yates = (stats.chi2_contingency([[a, n1 - a], [c, n2 - c]], correction=x).pvalue for x in (False, True))
         found = {item.way: item.range.low for item in table_tests(a, n1, c, n2)}
         assert found["chi-square"] == pytest.approx(chi)
         assert found["Yates"] == pytest.approx(yates)
+        likelihood = stats.chi2_contingency(counts, correction=False, lambda_="log-likelihood").pvalue
+        assert found["likelihood ratio"] == pytest.approx(likelihood)
 
 
 def test_variances_of_d_hold_the_published_ones():

@@ -134,6 +134,29 @@ MUST_NOT = {
 }
 
 
+def test_the_test_of_the_paper_bears_small_sds_out(kept: Kept) -> None:
+    small = "m1: 13.02, sd1: 1.01, n1: 22, m2: 12.37, sd2: 1.00, n2: 25"  # t of these numbers as they stand: 2.21
+    for more, borne_out in (("", False), (", t: 2.21, df: 45", True), (", F: 4.89, df1: 1, df2: 45", True)):
+        assert ("se-for-sd" not in rules(check_rows(kept.table(*trials(cruz=small + more))))) is borne_out, more
+    assert "se-for-sd" in rules(check_rows(kept.table(*trials(cruz=small + ", t: 0.46, df: 45"))))
+    nothing = small.replace("12.37", "13.02") + ", t: 0.00, df: 45"  # a t of 0 says nothing of the SDs
+    assert "se-for-sd" in rules(check_rows(kept.table(*trials(cruz=nothing))))
+
+
+def test_an_sd_as_far_as_its_other_reading_is_no_se(kept: Kept) -> None:
+    between = "m1: 13.02, sd1: 1.50, n1: 40, m2: 9.87, sd2: 4.10, n2: 41"  # 3 times too small, or 2.1 times too large
+    assert told(check_rows(kept.table(*trials(cruz=between)))) == []
+
+
+def test_the_sizes_of_two_arms(kept: Kept) -> None:
+    slip = "m1: 13.02, sd1: 4.75, n1: 220, m2: 9.87, sd2: 5.02, n2: 25"
+    ((rule, what),) = told(check_rows(kept.table(*trials(cruz=slip))))
+    assert (rule, "n1 is 220 and n2 25, while 5 others have arms of like sizes" in what) == ("decimal-shift", True)
+    for other in (slip.replace("220", "60"), slip + ", t: 3.14, df: 243"):  # two to one; borne out by its df
+        assert told(check_rows(kept.table(*trials(cruz=other)))) == []
+    assert told(check_rows(kept.table(*trials(cruz=slip)[1:4]))) == []  # too few others to know how people were divided
+
+
 @pytest.mark.parametrize("name", [name for name in MUST_NOT if name != "excluded"])
 def test_what_is_merely_different(kept: Kept, name: str) -> None:
     found = check_rows(kept.table(*trials(**MUST_NOT[name])))
@@ -210,6 +233,8 @@ def test_the_ratio_of_sds(kept: Kept) -> None:
     assert rules(check_rows(kept.table(lone))) == {"sd-ratio"}
     chance = study("Gold 2001", "m1: 12.4, sd1: 1.13, n1: 3, m2: 11.2, sd2: 4.6, n2: 3")
     assert rules(check_rows(kept.table(chance))) == set()
+    days = study("Gold 2001", "m1: 4.92, sd1: 6.05, n1: 35, m2: 20.0, sd2: 26.3, n2: 35")
+    assert rules(check_rows(kept.table(days))) == set()  # SDs that grow with their means
 
 
 def test_equal_sds(kept: Kept) -> None:
@@ -249,6 +274,26 @@ def test_equal_numbers_in_two_reports(kept: Kept) -> None:
     assert told(check_rows(kept.table(*trials(), mended))) == []
 
 
+def test_rounded_numbers_in_two_reports(kept: Kept) -> None:
+    copy = study("Gold 2020", "m1: 12.1, sd1: 4.3, n1: 60, m2: 11.4, sd2: 4.3, n2: 61")
+    ((rule, what),) = [one for one in told(check_rows(kept.table(*trials(), copy))) if one[0] != "equal-sds"]
+    assert rule == "same-people"
+    assert what.endswith("agree in n1, n2, m1, sd1, m2 and sd2, as far as their digits go")
+    for other in ("m1: 12.3, sd1: 4.4, n1: 60, m2: 11.4, sd2: 4.2, n2: 61",  # no rounding makes 12.10 of it
+                  "m1: 12.11, sd1: 4.30, n1: 60, m2: 11.43, sd2: 4.28, n2: 61"):  # as many digits, and others
+        assert told(check_rows(kept.table(*trials(), study("Gold 2020", other)))) == []
+    one = [study(f"Gold {2001 + i}", f"r: {r}, n: 40") for i, r in enumerate(("0.21", "0.2", "0.38", "0.31", "0.17"))]
+    assert told(check_rows(kept.table(*one))) == []  # one digit agrees by chance
+
+
+def test_large_counts_do_not_agree_by_chance(kept: Kept) -> None:
+    arms = [(1, 20, 2, 21), (4, 48, 3, 50), (2, 92, 5, 93), (9, 130, 11, 122), (3, 56, 4, 53), (90, 1150, 118, 1150)]
+    entries = [study(f"Gold {2000 + i}", f"events1: {a}, n1: {n1}, events2: {c}, n2: {n2}", block="counts")
+               for i, (a, n1, c, n2) in enumerate([*arms, arms[-1]])]  # fmt: skip
+    ((rule, what),) = told(check_rows(kept.table(*entries)))
+    assert (rule, what.startswith("gold2006-1 and gold2005-1")) == ("same-people", True)
+
+
 def test_small_counts_agree_by_chance(kept: Kept) -> None:
     arms = [(1, 20), (2, 25), (1, 20), (0, 30), (3, 22), (2, 20)]
     entries = [study(f"Gold {2000 + i}", f"events1: {e}, n1: {n}, events2: {e + 1}, n2: {n}", block="counts")
@@ -270,6 +315,9 @@ def test_the_same_authors_and_n_in_two_years(kept: Kept) -> None:
     for other in ({"n": 85}, {"country": "Kenya"}, {"overlap_group": "tan2011"}):
         assert told(check_rows(kept.table(*reports(**other), library=True))) == []
     assert told(check_rows(kept.table(*reports()))) == []  # without a bibliography nobody knows the authors
+    same = [study(f"Tan {year}", f"d: {d}, d_se: 0.29, n1: 25, n2: 25", cite=f"tan{year}")
+            for year, d in ((2011, "0.34"), (2012, "0.74"))]  # fmt: skip
+    assert told(check_rows(kept.table(*same, library=True))) == []  # d differs; d_se follows from n alone
 
 
 ARMS = """\

@@ -92,13 +92,13 @@ def test_people_of_the_trials(crying):
 def test_single(crying, name):
     row = ROWS[name]
     effect, scale = SINGLE[name]
-    size = crying.record["effects"][effect]["sizes"][scale]
+    size = crying.results.sizes[effect][scale]
     tolerance = float(row["tolerance"]) + 1e-12
-    assert abs(size["yi"] - float(row["estimate"])) <= tolerance
+    assert abs(size.yi - float(row["estimate"])) <= tolerance
     if row["ci_low"]:
-        reach = 1.959963984540054 * size["vi"] ** 0.5
-        assert abs(size["yi"] - reach - float(row["ci_low"])) <= tolerance
-        assert abs(size["yi"] + reach - float(row["ci_high"])) <= tolerance
+        reach = 1.959963984540054 * size.vi**0.5
+        assert abs(size.yi - reach - float(row["ci_low"])) <= tolerance
+        assert abs(size.yi + reach - float(row["ci_high"])) <= tolerance
 
 
 def test_whole_sample_notes(crying):
