@@ -279,8 +279,10 @@ def test_rounded_numbers_in_two_reports(kept: Kept) -> None:
     ((rule, what),) = [one for one in told(check_rows(kept.table(*trials(), copy))) if one[0] != "equal-sds"]
     assert rule == "same-people"
     assert what.endswith("agree in n1, n2, m1, sd1, m2 and sd2, as far as their digits go")
-    for other in ("m1: 12.3, sd1: 4.4, n1: 60, m2: 11.4, sd2: 4.2, n2: 61",  # no rounding makes 12.10 of it
-                  "m1: 12.11, sd1: 4.30, n1: 60, m2: 11.43, sd2: 4.28, n2: 61"):  # as many digits, and others
+    for other in (
+        "m1: 12.3, sd1: 4.4, n1: 60, m2: 11.4, sd2: 4.2, n2: 61",  # no rounding makes 12.10 of it
+        "m1: 12.11, sd1: 4.30, n1: 60, m2: 11.43, sd2: 4.28, n2: 61",
+    ):  # as many digits, and others
         assert told(check_rows(kept.table(*trials(), study("Gold 2020", other)))) == []
     one = [study(f"Gold {2001 + i}", f"r: {r}, n: 40") for i, r in enumerate(("0.21", "0.2", "0.38", "0.31", "0.17"))]
     assert told(check_rows(kept.table(*one))) == []  # one digit agrees by chance

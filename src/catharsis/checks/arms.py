@@ -17,6 +17,8 @@ from catharsis.studies.table import Row, StudyTable
 MANY_EFFECTS = 10  # other samples from which on a table knows what is usual for its outcome
 LARGE = 3.0  # |g|: three standard deviations, far beyond what interventions do
 RATIO = 4.0  # of the SDs of two arms
+SHARE = 1.5  # how far the SDs may differ as shares of their means, when they differ because the means do
+MOST = 2.0  # times RATIO: beyond it no means explain it
 SURE = 3.0  # standard errors that the logarithm of the ratio must lie from 0
 CHANCE = 0.05  # that so many pairs of SDs would print alike
 
@@ -28,7 +30,7 @@ def sd_ratio(row: Row) -> Iterator[InputError]:
         return
     large, small = sorted((arms["m1"], arms["m2"]), key=lambda spread: -spread.sd)
     ratio = large.sd / small.sd
-    if ratio >= RATIO and math.log(ratio) >= SURE * math.hypot(large.error, small.error):
+    if ratio >= RATIO and not grow_with_means(row) and math.log(ratio) >= SURE * math.hypot(large.error, small.error):
         yield InputError(
             row.place(large.column),
             f"the SDs of the two arms are {arms['m1'].sd:.3g} and {arms['m2'].sd:.3g}, {ratio:.1f} to 1 ({row.id})",
@@ -36,6 +38,16 @@ def sd_ratio(row: Row) -> Iterator[InputError]:
             f"compare both with the paper; {let_stand('sd-ratio')}",
             "sd-ratio",
         )
+
+
+def grow_with_means(row: Row) -> bool:
+    """Whether the SDs of two arms are about the same share of their means, as times, counts and amounts have them."""
+    arms = {spread.mean: spread.sd for spread in spreads_of(row)}
+    if "m1" not in arms or "m2" not in arms or not row.has("m1", "m2") or row.get("m1") * row.get("m2") <= 0:
+        return False
+    sds, means = abs(math.log(arms["m1"] / arms["m2"])), abs(math.log(row.get("m1") / row.get("m2")))
+    alike = (arms["m1"] > arms["m2"]) == (abs(row.get("m1")) > abs(row.get("m2")))
+    return alike and abs(sds - means) <= math.log(SHARE) and sds < math.log(MOST * RATIO)
 
 
 def usual_effects(table: StudyTable) -> dict[object, tuple[float, float]]:

@@ -6,6 +6,7 @@ with few digits, is likely to be met again; four equal SDs with three digits are
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ class Twins(NamedTuple):
     second: Row
     cells: tuple[str, ...]
     coincidences: float
+    to_the_digit: bool = True
 
 
 class _Values:
@@ -65,28 +67,38 @@ class _Values:
         self.context = (*CONTEXT, *(name for name in moderators if name not in CONTEXT))
         self.words = Counter((name, _word(row, name)) for row in rows for name in self.context if row.has(name))
 
-    def chance(self, row: Row, column: str) -> float:
-        """The chance that another row holds the same value."""
+    def chance(self, row: Row, column: str, blur: float = 0.0) -> float:
+        """The chance that another row holds the same value, or one that rounding by `blur` makes the same."""
         values, value = self.columns[row.get("outcome"), column], float(row.get(column))
         others = len(values) - 2
-        ties = bisect_right(values, value) - bisect_left(values, value) - 2
-        unit = 10.0 ** -decimals(row.printed.get(column, repr(row.get(column))))
+        ties = bisect_right(values, value + blur) - bisect_left(values, value - blur) - 2
+        unit = 10.0 ** -_places(row, column)
         low, high = (len(values) // 4, -1 - len(values) // 4) if len(values) > 4 else (0, -1)
         spread = values[high] - values[low]  # of the middle half: a far value does not make the others rarer
         fine = unit / spread if spread > 0 else 1.0
+        if 0 < values[low] < values[high] < value:  # counts and sizes thin out upwards, about as logarithms do
+            fine = min(fine, unit / (value * math.log(values[high] / values[low])))
         rare = RARE_SIZE if column in SIZES or column in FOLLOWS else RARE_RESULT
         return min(1.0, max(rare, fine, ties / others if others > 0 and ties > 0 else 0.0))
 
-    def coincidences(self, row: Row, cells: Sequence[str], pairs: int) -> float:
-        """How many pairs would agree in these cells by chance; equal values within a row count once."""
+    def coincidences(self, row: Row, cells: Sequence[str], pairs: int, other: Row | None = None) -> float:
+        """How many pairs would agree in these cells by chance; equal values within a row count once.
+
+        A cell that `other` prints with fewer digits agrees more easily, and is taken from there.
+        """
         raw = [column for column in cells if column not in DERIVED]
         cells = raw if set(raw) - set(SIZES) else cells  # what follows from equal numbers is equal, too
         cells = tuple(cells)
         raw = [column for column in cells if column not in COMPUTED]
         told = raw if any(column not in SIZES for column in raw) else cells  # a yi beside its counts says nothing new
-        distinct = {float(row.get(column)): column for column in told if row.get(column) != 0}
+        distinct: dict[float, tuple[Row, str, float]] = {}
+        for column in told:
+            coarse = _coarser(row, other or row, column)
+            if coarse.get(column) != 0:
+                blur = abs(float(row.get(column)) - float((other or row).get(column)))
+                distinct[float(coarse.get(column))] = coarse, column, blur
         pairs *= 1 if len(distinct) > 2 else FEW  # two numbers are easily alike: 9 of 20 twice, r = .2 of 100 twice
-        return reduce(mul, (self.chance(row, column) for column in distinct.values()), float(pairs))
+        return reduce(mul, (self.chance(*cell) for cell in distinct.values()), float(pairs))
 
     def company(self, first: Row, second: Row) -> float:
         """The chance that two rows agree in what is said about them as they do; 1 when they agree in nothing."""
@@ -100,16 +112,40 @@ class _Values:
         return chance
 
     def pairs(self) -> Iterator[tuple[Row, Row]]:
-        """Pairs of rows of one outcome that agree in some result that few rows share."""
+        """Pairs of rows of one outcome that agree in some result that few rows share, or in the number of people."""
         seen: set[tuple[str, str]] = set()
-        for (_, column, _), rows in self.holders.items():
-            if column in SIZES or not 2 <= len(rows) <= CROWD:
+        sizes: dict[tuple[object, ...], list[Row]] = defaultdict(list)
+        for row in self.rows:
+            if row.has("n1", "n2") or row.has("n"):
+                groups = (row.get("n1"), row.get("n2")) if row.has("n1", "n2") else (row.get("n"),)
+                sizes[(row.get("outcome"), *groups)].append(row)  # their results may be printed with other digits
+        results = (rows for (_, column, _), rows in self.holders.items() if column not in SIZES)
+        for rows in (*results, *sizes.values()):
+            if not 2 <= len(rows) <= CROWD:
                 continue
             for first, second in combinations(rows, 2):
                 key = first.id, second.id
                 if key not in seen:
                     seen.add(key)
                     yield first, second
+
+
+def _places(row: Row, column: str) -> int:
+    return decimals(row.printed.get(column) or repr(row.get(column)))
+
+
+def _coarser(first: Row, second: Row, column: str) -> Row:
+    """Which of two rows prints a cell with fewer digits."""
+    return second if _places(second, column) < _places(first, column) else first
+
+
+def _agree(first: Row, second: Row, column: str) -> bool:
+    """Whether two cells may be one value: they are equal, or one is the other with fewer digits."""
+    one, two = float(first.get(column)), float(second.get(column))
+    if one == two or column in SIZES or _places(first, column) == _places(second, column):
+        return one == two
+    coarse, fine = sorted((_places(first, column), _places(second, column)))
+    return abs(one - two) <= 0.5 * (10.0**-coarse + 10.0**-fine)
 
 
 def _word(row: Row, column: str) -> object:
@@ -130,7 +166,8 @@ def same_people(table: StudyTable) -> Iterator[Finding]:
         key = frozenset((first.get("sample"), second.get("sample")))
         if key not in found:
             found.add(key)
-            yield _twice(first, second, f"agree in {_list(twins.cells)}", "equal numbers are no coincidence")
+            how = f"agree in {_list(twins.cells)}" + ("" if twins.to_the_digit else ", as far as their digits go")
+            yield _twice(first, second, how, "equal numbers are no coincidence")
     for first, second, names in _kin(table):
         key = frozenset((first.get("sample"), second.get("sample")))
         if key not in found:
@@ -140,7 +177,7 @@ def same_people(table: StudyTable) -> Iterator[Finding]:
 
 
 def _equal_results(values: _Values) -> Iterator[Twins]:
-    """Pairs of rows whose results agree in every cell that both fill."""
+    """Pairs of rows whose results agree in every cell that both fill, or would if both printed as few digits."""
     kinds: dict[object, set[object]] = defaultdict(set)
     for row in values.rows:
         kinds[row.get("outcome")].add(row.id)
@@ -149,13 +186,15 @@ def _equal_results(values: _Values) -> Iterator[Twins]:
         if not apart and (first.get("partition") != second.get("partition") or _moved_on(first, second)):
             continue
         shared = [column for column in (*SIZES, *RESULTS) if first.has(column) and second.has(column)]
-        equal = tuple(column for column in shared if first.get(column) == second.get(column))
-        if len(equal) < len(shared) or len({first.get(column) for column in equal}) < 2:
+        if not all(_agree(first, second, column) for column in shared) or len(set(map(first.get, shared))) < 2:
             continue
+        if not any(first.get(column) == second.get(column) for column in shared if column in RESULTS) and not apart:
+            continue  # the same people, measured twice with other digits
         size = len(kinds[first.get("outcome")])
-        expected = values.coincidences(first, equal, size * (size - 1) // 2) * values.company(first, second)
-        if expected <= COINCIDENCE or (not apart and len(equal) >= 3):
-            yield Twins(*_in_order(first, second), equal, expected)
+        expected = values.coincidences(first, shared, size * (size - 1) // 2, second) * values.company(first, second)
+        same = all(first.get(column) == second.get(column) for column in shared)
+        if expected <= COINCIDENCE or (not apart and same and len(shared) >= 3):
+            yield Twins(*_in_order(first, second), tuple(shared), expected, same)
 
 
 def _moved_on(first: Row, second: Row) -> bool:
@@ -230,8 +269,9 @@ def _near(first: Row, second: Row, table: StudyTable) -> bool:
     if None in years or abs((years[0] or 0) - (years[1] or 0)) > YEARS:
         return False
     same = first.get("outcome") == second.get("outcome")
-    shared = [column for column in RESULTS if first.has(column) and second.has(column)]
-    return not (same and shared and all(first.get(column) != second.get(column) for column in shared))
+    shared = [column for column in RESULTS if column not in FOLLOWS and first.has(column) and second.has(column)]
+    differ = [column for column in shared if not _agree(first, second, column)]
+    return not (same and shared and len(differ) * 2 >= len(shared))
 
 
 def _year(row: Row, table: StudyTable) -> int | None:

@@ -139,7 +139,7 @@ def _s(source: str) -> str:
 def expected_d_se(row: Row) -> tuple[str, list[Candidate]] | None:
     """The standard error that d and the number of people allow, over the formulas in use."""
     d = cell(row, "d")
-    if row.has("n1", "n2") and min(row.get("n1"), row.get("n2")) > 2 and not within_people(row):
+    if row.has("n1", "n2") and min(row.get("n1"), row.get("n2")) > 1 and not within_people(row):
         n1, n2 = row.get("n1"), row.get("n2")
         found = [Candidate("pooled SD", _root(d_variances(d, n1, n2)))]
         size = sizes(d)

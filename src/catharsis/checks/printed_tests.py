@@ -99,8 +99,15 @@ def dfs(row: Row) -> list[Df]:
     """The df of the row's test: printed, else implied."""
     column = df_column(row)
     if column is not None:
-        return [Df("df as printed", cell(row, column))] if row.get(column) > 0 else []
+        return [Df("df as printed", printed_df(row, column))] if row.get(column) > 0 else []
     return implied_df(row)
+
+
+def printed_df(row: Row, column: str) -> Range:
+    """The df behind printed digits: whole ones that count the people are exact, others may be Welch's, rounded."""
+    value = float(row.get(column))
+    counted = any(item.way != "Welch" and item.range.low == item.range.high == value for item in implied_df(row))
+    return Range(value, value) if counted else cell(row, column)
 
 
 # -- df against n -------------------------------------------------------------------------------------
@@ -226,6 +233,29 @@ def standard_errors_fit(row: Row) -> str:
     return ""
 
 
+def borne_out(row: Row) -> bool:
+    """Whether a printed t or F is what the means and SDs give, and would not be with standard errors for the SDs.
+
+    Then both were read right, however small the spreads are beside those of other samples.
+    """
+    column = next((name for name in ("t", "F") if row.has(name)), None)
+    expected = expected_t(row) if column is not None and one_degree(row) else []
+    if column is None or not expected:
+        return False
+    target = cell(row, column, CUT_OFF)
+    if not fits(target, _as(column, expected)):
+        return False
+    if two_groups(row) is not None:
+        return not standard_errors_fit(row)
+    times = row.get("n") ** (-0.5 if row.has("sd_change") else 0.5)
+    return not fits(target, _as(column, [Candidate(item.way, item.range.scaled(times)) for item in expected]))
+
+
+def _as(column: str, expected: list[Candidate]) -> list[Candidate]:
+    """What a t is under the name of t or of F(1, df)."""
+    return expected if column == "t" else [Candidate(item.way, _squared(item.range)) for item in expected]
+
+
 # -- p against its test -------------------------------------------------------------------------------
 
 
@@ -245,7 +275,7 @@ def expected_p(row: Row) -> tuple[str, list[Candidate]]:
     elif row.has("r", "n") and row.get("n") > 2 and abs(row.get("r")) < 1:
         source = "r and n"
         df = row.get("n") - 2
-        t = t_of_r(cell(row, "r"), df)
+        t = t_of_r(cell(row, "r"), Range(df, df))
         found = _p_of_ts(t, [Df("df = n - 2", Range(df, df))]) if t is not None else []
     elif row.has("mean_change") or two_groups(row) is not None:
         source = "the means and SDs"
@@ -307,8 +337,8 @@ def r_against_test(table: StudyTable) -> Iterator[Finding]:
         if not row.has("r") or statistic is None or not one_degree(row) or abs(row.get("r")) >= 1:
             continue
         found = []
-        for item in [Df("df as printed", cell(row, df_column(row) or ""))] if df_column(row) else implied_df(row):
-            t = t_of_r(cell(row, "r"), item.range.low) if item.range.low > 0 else None
+        for item in dfs(row):
+            t = t_of_r(cell(row, "r"), item.range) if item.range.low > 0 else None
             found += [Candidate(item.way, t if statistic == "t" else _squared(t))] if t is not None else []
         if found and not fits(cell(row, statistic, CUT_OFF), found):
             yield finding(

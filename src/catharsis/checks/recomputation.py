@@ -230,10 +230,10 @@ def t_of_change(row: Row) -> list[Candidate]:
     return [Candidate("one group", found)] if found is not None else []
 
 
-def t_of_r(r: Range, df: float) -> Range | None:
+def t_of_r(r: Range, df: Range) -> Range | None:
     """The t of a correlation, r root(df / (1 - r^2))."""
     r = Range(max(r.low, -1 + 1e-12), min(r.high, 1 - 1e-12))
-    return over(lambda value: value * math.sqrt(df / (1 - value**2)), r)
+    return over(lambda value, people: value * math.sqrt(people / (1 - value**2)), r, df)
 
 
 def p_of_t(t: Range, df: Range) -> Range | None:

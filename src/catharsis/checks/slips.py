@@ -7,16 +7,33 @@ from collections import defaultdict
 from collections.abc import Iterator
 from statistics import median
 
-from catharsis.checks.arms import LARGE, large_effect, sd_ratio, usual_effects
+from catharsis.checks.arms import LARGE, grow_with_means, large_effect, sd_ratio, usual_effects
 from catharsis.checks.impossible import GROUPS, largest_sd
-from catharsis.checks.peers import ARMS, FLOOR, MIN_PEERS, NEAR, Company, Logs, Peers, Spread, is_change, spreads_of
+from catharsis.checks.peers import (
+    ARMS,
+    DEVIATIONS,
+    FLOOR,
+    MIN_PEERS,
+    NEAR,
+    Company,
+    Logs,
+    Peers,
+    Spread,
+    is_change,
+    spreads_of,
+)
+from catharsis.checks.printed_tests import borne_out
 from catharsis.checks.rules import Finding, let_stand
 from catharsis.checks.standardised import effect_of
 from catharsis.errors import InputError
 from catharsis.studies.table import Row, StudyTable
 
 AGREE = 0.5  # log units: means that vary by more are not of one instrument
+MIN_SIZES = 5  # other samples whose arms show how people were divided
+HOLDS_N = ("t", "F", "p", "df", "df2", "d_se", "d_low", "vi", "sei")
+UNEVEN = 5.0  # times that the arms of a sample must be more unlike than those of others
 FAR_MEAN = 2.0  # SDs that a slipped point must have moved a mean; people differ by less without any slip
+CLOSER = 0.55  # of the distance to its peers (in log units): what the other reading of a spread may leave of it
 SCALE_SHARE = (0.15, 0.95)  # of the largest SD that the scale allows: where SDs lie
 SCALE_SMALL = 0.1  # ... and where they do not
 
@@ -39,6 +56,7 @@ def odd_spreads(table: StudyTable) -> Iterator[Finding]:
     for finding in _odd_means(company):
         explained.add(finding.rows[0].id)
         yield finding
+    yield from _odd_sizes(table)
     usual = usual_effects(table)
     for row in table:
         if row.id not in explained and not row.has("exclude"):
@@ -52,17 +70,22 @@ def _odd(spread: Spread, company: Company) -> InputError | None:
         if not peers.away(value, spread.error):
             continue
         small = value < peers.typical
-        if company.other_scale(spread):
+        if company.other_scale(spread) or borne_out(spread.row) or (peers.few and grow_with_means(spread.row)):
             return None
-        swapped = small == spread.printed_as_sd and peers.near(otherwise, 1.6 if peers.few else NEAR)
+        off, other = abs(math.log(value / peers.typical)), abs(math.log(otherwise / peers.typical))
+        swapped = small == spread.printed_as_sd and other <= CLOSER * off and _passes(otherwise, peers)
         shifts = [power for power in (-2, -1, 1, 2) if peers.near(value * 10.0**power, 1.5)]
-        off = abs(math.log(otherwise / peers.typical))
         best = min((abs(math.log(value * 10.0**power / peers.typical)), power) for power in shifts) if shifts else None
-        if swapped and (best is None or off <= best[0] + math.log(1.3)):  # the commoner slip when both would do
+        if swapped and (best is None or other <= best[0] + math.log(1.3)):  # the commoner slip when both would do
             return _swapped(spread, peers, value)
         if best is not None and not _both_spread(spread, peers, value):
             return _shifted(spread.row, spread.column, best[1], peers.typical * _scale(spread, value), peers.words)
     return _against_scale(spread, company.table) if not held else None
+
+
+def _passes(value: float, peers: Peers) -> bool:
+    """Whether a value would pass among its peers, who may themselves lie far apart."""
+    return peers.near(value, 1.6 if peers.few else max(NEAR, math.exp(peers.width)))
 
 
 def _both_spread(spread: Spread, peers: Peers, value: float) -> bool:
@@ -162,6 +185,8 @@ def _odd_effects(company: Company, explained: set[str]) -> Iterator[Finding]:
             other = effect_of(row, as_errors=True)
             if row.id in explained or other is None or abs(d) < 1 or not any(row.has(sd) for _, sd, _, _ in ARMS):
                 continue
+            if borne_out(row):
+                continue
             far = abs(d - middle) / math.hypot(width, math.sqrt(v))
             if far > 4 and abs(other[0] - middle) / math.hypot(width, math.sqrt(other[1])) < 2:
                 yield Finding((row,), _effect_of_errors(row, d, middle, len(some) - 1, other[0]))
@@ -216,6 +241,37 @@ def _both_far(row: Row, m: str, peers: Peers) -> bool:
     """Whether the other arm lies nearer to this mean than to the peers: then the study has another scale or event."""
     other = abs(float(row.get("m2" if m == "m1" else "m1", 0)))
     return other > 0 and abs(math.log(other / abs(row.get(m)))) < abs(math.log(other / peers.typical))
+
+
+def _odd_sizes(table: StudyTable) -> Iterator[Finding]:
+    """Two arms of which one is 10 or 100 times too large or small, where other samples have arms of like sizes."""
+    by_outcome: dict[object, list[tuple[Row, float]]] = defaultdict(list)
+    for row in table:
+        if row.has("n1", "n2") and not row.has("exclude") and min(row.get("n1"), row.get("n2")) > 0:
+            by_outcome[row.get("outcome")].append((row, math.log(row.get("n1") / row.get("n2"))))
+    for some in by_outcome.values():
+        if len({row.get("overlap_group") for row, _ in some}) <= MIN_SIZES:
+            continue
+        middle = median(value for _, value in some)
+        width = max(FLOOR, 1.4826 * median(abs(value - middle) for _, value in some))
+        for row, value in some:
+            if any(map(row.has, HOLDS_N)):
+                continue  # n is held against these, by rules that need no peers
+            off = abs(value - middle)
+            left = min(abs(off - power * math.log(10)) for power in (1, 2))
+            if off >= math.log(UNEVEN) and off >= DEVIATIONS * width and left <= math.log(NEAR):
+                yield Finding((row,), _uneven(row, middle, len(some) - 1))
+
+
+def _uneven(row: Row, middle: float, others: int) -> InputError:
+    ratio = math.exp(abs(middle))
+    have = "arms of like sizes" if ratio < 1.2 else f"arms of about {ratio:.1f} to 1"
+    return InputError(
+        row.place("n1"), f"n1 is {row.get('n1')} and n2 {row.get('n2')}, while {others} others have {have} ({row.id})",
+        "a digit too many or too few in one of them would explain it",
+        f"compare both with the paper; {let_stand('decimal-shift')}",
+        "decimal-shift",
+    )  # fmt: skip
 
 
 def _other_mean(row: Row, m: str) -> Peers | None:

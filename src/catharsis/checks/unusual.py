@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "decimal-shift", "unusual",
-        "a mean or spread about 10 or 100 times too large or small for its peers",
+        "a mean, spread or size of an arm about 10 or 100 times too large or small for its peers",
         "a decimal point that slipped changes the effect tenfold",
         "correct the decimal point",
     ),

@@ -78,68 +78,6 @@ def check(
 
 
 @app.command()
-def reconcile(
-    first: Annotated[Path, typer.Argument(metavar="A", help="The first reader's file, laid out like studies.yaml.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="The second reader's file.")],
-    into: Annotated[
-        Path | None, typer.Option("--into", help="The studies.yaml to write to; without it, only report.")
-    ] = None,
-    by: Annotated[str | None, typer.Option("--by", help="Who decides where the readers differ.")] = None,
-    take: Annotated[
-        str | None, typer.Option("--take", metavar="a|b|FILE.csv", help="Keep A's or B's, or as a sheet says.")
-    ] = None,
-    conflicts: Annotated[
-        Path | None, typer.Option("--conflicts", metavar="FILE.csv", help="Write the conflicts as a sheet to fill in.")
-    ] = None,
-    readers: Annotated[
-        str | None, typer.Option("--readers", metavar="A,B", help="Names of the readers; by default of the files.")
-    ] = None,
-    analysis: Annotated[
-        Path | None, typer.Option("--analysis", help="Folder of analysis.yaml; by default that of the table.")
-    ] = None,
-) -> None:
-    """Compare two readers' extractions: how far they agree, what differs, and what is kept."""
-    from catharsis.cli.reconcile import Wanted, asking, reader_names
-    from catharsis.cli.reconcile import reconcile as reconcile_files
-
-    if into is not None and not (by or "").strip():
-        raise typer.BadParameter("say who decides: --by NAME", param_hint="--by")
-    names = None if readers is None else reader_names(readers)
-    if readers is not None and names is None:
-        raise typer.BadParameter("write two different names with a comma between", param_hint="--readers")
-    wanted = Wanted(first, second, into, by, take, names, conflicts, analysis)
-    raise typer.Exit(reconcile_files(wanted, asking()))
-
-
-@app.command()
-def run(
-    folder: Folder,
-    out: Out = None,
-    no_sampling: Exact = False,
-    force: Force = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Write nothing; hold results.json as it stands against a fresh run.")
-    ] = False,
-) -> None:
-    """Run an analysis and write results.json and tables."""
-    from catharsis.cli.report import make
-
-    if verify:
-        from catharsis.cli.verify import verify_results
-
-        raise typer.Exit(verify_results(folder, out, sample=not no_sampling))
-    raise typer.Exit(make(folder, out, sample=not no_sampling, force=force, show="results.json"))
-
-
-@app.command()
-def report(folder: Folder, out: Out = None, no_sampling: Exact = False, force: Force = False) -> None:
-    """Run an analysis and write the whole report."""
-    from catharsis.cli.report import make
-
-    raise typer.Exit(make(folder, out, sample=not no_sampling, force=force, show="index.html"))
-
-
-@app.command()
 def cite(
     key: Annotated[str, typer.Argument(help="Citation key.")],
     bibliography: Annotated[Path, typer.Option("--bibliography", "-b", help="A .bib file or a folder of them.")] = Path(
@@ -211,6 +149,17 @@ def export(
     raise typer.Exit(write_export(folder, kind, out))
 
 
+@app.command("format")
+def format_(
+    paths: Annotated[list[Path], typer.Argument(help="YAML files, or folders with an analysis.yaml.")],
+    check: Annotated[bool, typer.Option("--check", help="Only say what would change (exit code 1).")] = False,
+) -> None:
+    """Lay out tables and plans: indentation, blank lines, brackets; order, digits and comments stay."""
+    from catharsis.cli.format import format_files
+
+    raise typer.Exit(format_files(paths, check))
+
+
 @app.command("import")
 def import_(
     folder: Folder,
@@ -241,22 +190,65 @@ def import_(
 
 
 @app.command()
-def update(folder: Folder, out: Out = None, no_sampling: Exact = False) -> None:
-    """Check, run, report, and show what moved since the results that were committed last, with the looks so far."""
-    from catharsis.cli.update import update_report
-
-    raise typer.Exit(update_report(folder, out, sample=not no_sampling))
-
-
-@app.command("format")
-def format_(
-    paths: Annotated[list[Path], typer.Argument(help="YAML files, or folders with an analysis.yaml.")],
-    check: Annotated[bool, typer.Option("--check", help="Only say what would change (exit code 1).")] = False,
+def reconcile(
+    first: Annotated[Path, typer.Argument(metavar="A", help="The first reader's file, laid out like studies.yaml.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The second reader's file.")],
+    into: Annotated[
+        Path | None, typer.Option("--into", help="The studies.yaml to write to; without it, only report.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who decides where the readers differ.")] = None,
+    take: Annotated[
+        str | None, typer.Option("--take", metavar="a|b|FILE.csv", help="Keep A's or B's, or as a sheet says.")
+    ] = None,
+    conflicts: Annotated[
+        Path | None, typer.Option("--conflicts", metavar="FILE.csv", help="Write the conflicts as a sheet to fill in.")
+    ] = None,
+    readers: Annotated[
+        str | None, typer.Option("--readers", metavar="A,B", help="Names of the readers; by default of the files.")
+    ] = None,
+    analysis: Annotated[
+        Path | None, typer.Option("--analysis", help="Folder of analysis.yaml; by default that of the table.")
+    ] = None,
 ) -> None:
-    """Lay out tables and plans: indentation, blank lines, brackets; order, digits and comments stay."""
-    from catharsis.cli.format import format_files
+    """Compare two readers' extractions: how far they agree, what differs, and what is kept."""
+    from catharsis.cli.reconcile import Wanted, asking, reader_names
+    from catharsis.cli.reconcile import reconcile as reconcile_files
 
-    raise typer.Exit(format_files(paths, check))
+    if into is not None and not (by or "").strip():
+        raise typer.BadParameter("say who decides: --by NAME", param_hint="--by")
+    names = None if readers is None else reader_names(readers)
+    if readers is not None and names is None:
+        raise typer.BadParameter("write two different names with a comma between", param_hint="--readers")
+    wanted = Wanted(first, second, into, by, take, names, conflicts, analysis)
+    raise typer.Exit(reconcile_files(wanted, asking()))
+
+
+@app.command()
+def report(folder: Folder, out: Out = None, no_sampling: Exact = False, force: Force = False) -> None:
+    """Run an analysis and write the whole report."""
+    from catharsis.cli.report import make
+
+    raise typer.Exit(make(folder, out, sample=not no_sampling, force=force, show="index.html"))
+
+
+@app.command()
+def run(
+    folder: Folder,
+    out: Out = None,
+    no_sampling: Exact = False,
+    force: Force = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Write nothing; hold results.json as it stands against a fresh run.")
+    ] = False,
+) -> None:
+    """Run an analysis and write results.json and tables."""
+    from catharsis.cli.report import make
+
+    if verify:
+        from catharsis.cli.verify import verify_results
+
+        raise typer.Exit(verify_results(folder, out, sample=not no_sampling))
+    raise typer.Exit(make(folder, out, sample=not no_sampling, force=force, show="results.json"))
 
 
 @app.command()
@@ -270,6 +262,14 @@ def schema(
     if what in ("studies", "analysis", "claims") and not Path(what).is_dir():
         raise typer.Exit(print_schema(what))
     raise typer.Exit(write_schemas(Path(what), check))
+
+
+@app.command()
+def update(folder: Folder, out: Out = None, no_sampling: Exact = False) -> None:
+    """Check, run, report, and show what moved since the results that were committed last, with the looks so far."""
+    from catharsis.cli.update import update_report
+
+    raise typer.Exit(update_report(folder, out, sample=not no_sampling))
 
 
 def main() -> None:

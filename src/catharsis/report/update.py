@@ -179,7 +179,12 @@ def move_lines(moves: Moves) -> list[str]:
             lines.append(f'answer to {family.key}: "{family.before or "–"}" -> "{family.after or "–"}"')
     still = sum(move.state == "same" for move in moves.syntheses)
     n = len(moves.syntheses)
-    return [*lines, f"{still} of {count(n, 'synthesis', 'syntheses')} did not move"] if n else lines
+    if not n:
+        return lines
+    return [
+        *lines,
+        f"{still} of {count(n, 'synthesis', 'syntheses')} did not move" if still else "every synthesis moved",
+    ]
 
 
 def _ids(ids: Sequence[str]) -> str:
