@@ -46,7 +46,7 @@ check-table: $(VENV)/.run ## Check the inputs of one analysis
 test: $(VENV)/.test ## Run the tests
 	@$(BIN)/python -m pytest
 
-slow: $(VENV)/.test ## Run the tests that compile samplers of their own
+slow: $(VENV)/.test ## Run the tests that take long: samplers of their own, kills
 	@$(BIN)/python -m pytest -m slow
 
 setup: $(VENV)/.dev ## Install everything for development

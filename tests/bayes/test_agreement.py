@@ -118,9 +118,8 @@ EVERY_DAY = (  # 13 models, 12 data sets, six programs to compile
     "two studies", "two studies that are alike", "two studies, wide prior", "tau near 0", "tau large", "eight studies",
     "bcg", "thirty studies", "half-Cauchy", "one moderator", "three levels with V", "a tau for each group", "t on mu",
 )  # fmt: skip
-WIDE = bool(
-    os.environ.get("CALIBRATE")
-)  # set by `make calibrate`: the other cases have programs of their own to compile
+WIDE = bool(os.environ.get("CALIBRATE"))  # set by `make calibrate`: all cases, many with programs of their own
+SLOW = () if WIDE else ("three levels with V", "a tau for each group")
 
 
 def compared(sampled, exact) -> dict[str, tuple[Any, Any]]:
@@ -154,7 +153,10 @@ def distances(sampled, exact) -> tuple[dict[str, float], float]:
 
 
 @sampling
-@pytest.mark.parametrize("name", CASES if WIDE else EVERY_DAY)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in (CASES if WIDE else EVERY_DAY)],
+)
 def test_both_engines_agree(name):
     arguments = CASES[name].arguments()
     exact = fit_bayes(**arguments)

@@ -131,6 +131,23 @@ def test_kappa_of_answers_is_that_of_their_table():
     assert ordered.name == "weighted kappa"
 
 
+@pytest.mark.parametrize("weights", ["none", "linear", "quadratic"])
+@pytest.mark.parametrize("seed", range(4))
+def test_kappa_and_its_error_are_those_of_statsmodels(weights, seed):
+    """Another program's numbers for any table; its standard error is that of Fleiss, Cohen and Everitt, too."""
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    rng = np.random.default_rng(seed)
+    first = rng.integers(0, 4, 60)
+    second = np.where(rng.random(60) < 0.6, first, rng.integers(0, 4, 60))
+    table = np.zeros((4, 4))
+    np.add.at(table, (first, second), 1)
+    theirs = cohens_kappa(table, wt=None if weights == "none" else weights)
+    found = cohen_kappa(first.tolist(), second.tolist(), order=[0, 1, 2, 3], weights=weights)
+    assert found.estimate == pytest.approx(theirs.kappa, rel=1e-12)
+    assert (found.high - found.low) / (2 * 1.959963984540054) == pytest.approx(theirs.std_kappa, rel=1e-6)
+
+
 def test_quadratic_kappa_is_nearly_the_icc():
     """Fleiss and Cohen 1973: kappa with quadratic weights is ICC(2,1) up to terms of 1/n; here n = 8,800."""
     pairs = [(i, j) for i in range(4) for j in range(4) for _ in range(100 * SKIN[i][j])]

@@ -95,6 +95,7 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
      ("reported: {sign: better, F: 4.18, df1: 1, df2: 40, n: 42, p: 0.047}",)),
     ("p-against-test", (), ("numbers: {t: 8.1, n1: 40, n2: 40, p: 0.000}",)),
     ("df-against-n", (trial("t: 2.38, df: 40"),), (trial("t: 2.38, df: 43.9"),)),
+    ("df-against-n", ("numbers: {r: 0.61, n: 57, t: 5.71, df: 56}",), ("numbers: {r: 0.61, n: 57, t: 5.71, df: 55}",)),
     ("df-against-n", ("numbers: {t: 2.0, df: 19, n: 30}",), ("numbers: {t: 2.0, df: 29, n: 30}",)),
     ("r-against-test", ("numbers: {r: 0.40, n: 50, t: 5.02}",), ("numbers: {r: 0.40, n: 50, t: 3.02}",)),
     ("r-against-test", ("numbers: {r: 0.68, n: 10, t: 2.36, df: 8}",),  # whole df of a correlation are exact
@@ -127,6 +128,10 @@ CASES: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = [
     ("vi-against-numbers", ("numbers: {yi: 0.4, vi: 0.2, sei: 0.2, n: 30}",),
      ("numbers: {yi: 0.4, vi: 0.04, sei: 0.2, n: 30}",)),
     ("sign-contradiction", (trial("t: -2.38, df: 44"),), (trial("t: 2.38, df: 44"),)),
+    ("sign-contradiction",  # 19 less 18 may be 0.02, and never less than 0
+     ("numbers: {m1: 19, sd1: 7, n1: 57, m2: 18, sd2: 4, n2: 52, t: -0.90, df: 107}",),
+     ("numbers: {m1: 19, sd1: 7, n1: 57, m2: 18, sd2: 4, n2: 52, t: 0.90, df: 107}",
+      "numbers: {m1: 18, sd1: 7, n1: 57, m2: 18, sd2: 4, n2: 52, t: -0.60, df: 107}")),
     ("sign-contradiction", ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: 2.2}",),
      ("numbers: {m1: 3.1, n1: 30, m2: 4.0, n2: 30, t: -2.2}",)),
     ("sign-contradiction", (trial("d: -0.70"),), (trial("d: 0.70"),)),

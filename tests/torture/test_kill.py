@@ -15,6 +15,7 @@ from catharsis.report import exchange
 PROGRAM = Path(kill.__file__)
 
 
+@pytest.mark.slow
 def test_kills_leave_the_old_or_the_new():
     """In a process of its own: a fork of the test runner would carry its threads along."""
     chosen = ["--kills", "10"]
