@@ -288,6 +288,23 @@ def test_rounded_numbers_in_two_reports(kept: Kept) -> None:
     assert told(check_rows(kept.table(*one))) == []  # one digit agrees by chance
 
 
+def test_a_correlation_and_a_rare_n_in_two_reports(kept: Kept) -> None:
+    def entries(n: int) -> list[str]:
+        pairs = [("-0.21", 64), ("0.08", 113), ("0.59", n), ("0.31", 88), ("0.17", 39), ("0.42", 231), ("0.22", 71),
+                 ("0.38", 52), ("0.26", 137), ("0.12", 95), ("0.29", 26), ("0.59", n)]  # fmt: skip
+        return [study(f"Gold {2001 + i}", f"r: {r}, n: {size}") for i, (r, size) in enumerate(pairs)]
+
+    assert [rule for rule, _ in told(check_rows(kept.table(*entries(142))))] == ["same-people"]
+    assert told(check_rows(kept.table(*entries(40)))) == []  # people like round numbers
+
+
+def test_two_measures_of_one_sample_share_its_n(kept: Kept) -> None:
+    own = [("0.12", 64), ("0.33", 64), ("0.12", 64), ("-0.41", 64), ("0.27", 64)]
+    effects = "".join(f"      - {{id: e{i}, numbers: {{r: {r}, n: {n}}}}}\n" for i, (r, n) in enumerate(own))
+    body = "cite: gold2001\nlabel: Gold 2001\noutcome: sleep\nsamples:\n  - id: gold\n    effects:\n" + effects
+    assert told(check_rows(kept.table(body))) == []
+
+
 def test_large_counts_do_not_agree_by_chance(kept: Kept) -> None:
     arms = [(1, 20, 2, 21), (4, 48, 3, 50), (2, 92, 5, 93), (9, 130, 11, 122), (3, 56, 4, 53), (90, 1150, 118, 1150)]
     entries = [study(f"Gold {2000 + i}", f"events1: {a}, n1: {n1}, events2: {c}, n2: {n2}", block="counts")

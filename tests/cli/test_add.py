@@ -242,6 +242,23 @@ def test_a_wrong_row_of_a_sheet_is_named(naps: Path) -> None:
     assert (naps / "studies.yaml").read_text() == TABLE
 
 
+def test_one_sheet_of_several_is_named(naps: Path) -> None:
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.active.append(["cite", "outcome", "m1i", "sd1i", "n1i", "m2i", "sd2i", "n2i"])
+    book.active.append(["bay2005", "sleep", 15, 4, 22, 12, 4, 20])
+    book.create_sheet("notes").append(["made in May"])
+    book.save("new.xlsx")
+    assert "name one with --sheet" in str(call("add", "naps", "--from", "new.xlsx").problems)
+    assert call("add", "naps", "--from", "new.xlsx", "--sheet", "Sheet", "--dry-run").problems is None
+
+
+def test_a_bibliography_is_no_study(naps: Path) -> None:
+    Path("new.ris").write_text("TY  - JOUR\nER  - \n")
+    assert "catharsis import naps new.ris" in str(call("add", "naps", "--from", "new.ris").problems)
+
+
 # ---------------------------------------------------------------- BibTeX
 
 

@@ -62,7 +62,7 @@ def test_a_warning_is_printed_with_its_rule_and_does_not_stop(naps: Path) -> Non
     first, *_, last = out.splitlines()
     assert first.startswith("warning: naps/studies.yaml:11: sd1 is 0.74, while the other arm has about 4.53")
     assert "  rule: se-for-sd" in out
-    assert last == "naps: 1 effects from 1 works, no errors, 1 warning"
+    assert last == "naps: 1 effect from 1 work, no errors, 1 warning"
 
 
 def test_a_waived_finding_is_printed_with_who_and_why(naps: Path) -> None:

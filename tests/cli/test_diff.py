@@ -77,7 +77,13 @@ def test_two_revisions(checkout):
 def test_the_same_twice(checkout):
     done = catharsis("diff", "HEAD", "HEAD", "--in", "analyses/naps", cwd=checkout[0])
     assert "no cell changed; 6 effects unchanged" in done.stdout
-    assert "1 of 1 synthesis did not move" in done.stdout
+    assert "no synthesis moved" in done.stdout
+
+
+def test_a_path_that_is_not_there_is_the_one_that_is_named(checkout):
+    done = catharsis("diff", "HEAD", "analyses/nap", cwd=checkout[0])
+    assert done.returncode == 1
+    assert done.stderr.startswith('analyses/nap: "analyses/nap" cannot be compared')
 
 
 def test_a_table_alone_and_results_alone(checkout, tmp_path):
@@ -94,7 +100,7 @@ def test_a_table_alone_and_results_alone(checkout, tmp_path):
     assert found["table"] is None
     assert "estimate" in found["results"]["syntheses"]["nap"]["moved"]
     done = catharsis("diff", "HEAD:reports/naps/results.json", "reports/naps/results.json", cwd=root)
-    assert "1 of 1 synthesis did not move" in done.stdout
+    assert "no synthesis moved" in done.stdout
 
 
 def test_a_page_in_a_file(checkout, tmp_path):

@@ -89,6 +89,10 @@ def test_a_file_that_is_no_yaml_or_not_there(naps: Path) -> None:
         assert name in said
 
 
+def test_what_is_not_there_is_said_to_be_not_there(naps: Path) -> None:
+    assert "there is no such file or folder" in call("format", "nowhere")[1]
+
+
 def test_a_newer_file_is_left_alone(naps: Path) -> None:
     text = UGLY.replace("studies@1", "studies@7")
     (naps / "studies.yaml").write_text(text)

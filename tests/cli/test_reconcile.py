@@ -239,6 +239,11 @@ def test_errors_of_both_files_are_told_together(desk):
     assert {problem.at.file.rsplit("/", 1)[-1] for problem in found.value.problems} == {"alice.yaml", "bob.yaml"}
 
 
+def test_without_an_analysis_the_option_that_names_it_is_told(desk):
+    with pytest.raises(InputErrors, match="--analysis"):
+        reconcile(wanted(desk, into=None))
+
+
 def test_the_command_line(desk):
     done = catharsis("reconcile", "alice.yaml", "bob.yaml", "--into", "naps/studies.yaml", "--take", "a", "--by", "CD",
                      "--readers", "AB,XY", cwd=desk)  # fmt: skip

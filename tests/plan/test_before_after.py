@@ -30,7 +30,15 @@ def test_nothing_moved(runs):
     found = before_after(runs[0].record, copy.deepcopy(runs[0].record))
     assert not found
     assert {move.state for move in found.syntheses} == {"same"}
-    assert move_lines(found) == ["1 of 1 synthesis did not move"]
+    assert move_lines(found) == ["no synthesis moved"]
+
+
+def test_rows_in_another_order_move_nothing(runs):
+    record = runs[0].record
+    turned = copy.deepcopy(record)
+    for part in turned["syntheses"].values():
+        part["rows"] = dict(reversed(part["rows"].items()))
+    assert not before_after(record, turned)
 
 
 def test_every_quantity_moves_as_the_records_say(runs):

@@ -386,3 +386,65 @@ def test_any_table_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, 
 def test_a_number_is_read_as_itself_or_refused(text: str) -> None:
     if number_problem(text) is None:
         assert float(text) == float(text)
+
+
+@pytest.mark.parametrize("form", ["0%", "0.0%", "[Red]0.00%"])
+def test_excel_percentages_are_refused_though_the_sheet_stores_a_share(tmp_path: Path, form: str) -> None:
+    def percent(book) -> None:
+        book.active.cell(2, 2).number_format = form
+
+    file = workbook(tmp_path, [["cite", "m1"], ["doe2030recall", 0.441]], percent)
+    assert read_sheet(file).rows[0].cells["m1"] == "44.1%"
+    assert number_problem("44.1%") is not None
+
+
+def test_excel_text_beside_a_number_is_no_percentage(tmp_path: Path) -> None:
+    def worded(book) -> None:
+        book.active.cell(2, 2).number_format = '0.00" % of baseline"'
+
+    file = workbook(tmp_path, [["cite", "m1"], ["doe2030recall", 44.1]], worded)
+    assert read_sheet(file).rows[0].cells["m1"] == "44.1"
+
+
+# -- nothing that a row holds is lost without a word ------------------------------------------------------------
+
+
+def test_people_beside_counts_are_kept(tmp_path: Path) -> None:
+    for counts in (
+        "better,same,worse,n\ndoe2030recall,58,24,15,97",
+        "share_better,share_worse,n\ndoe2030recall,.6,.4,97",
+    ):
+        [study] = imported(tmp_path, f"cite,{counts}\n").studies
+        assert study["samples"][0]["effects"][0]["n"] == "97"
+
+
+def test_the_same_rows_with_people_beside_counts_come_in_once(tmp_path: Path) -> None:
+    text = "cite,better,same,worse,n\ndoe2030recall,58,24,15,97\n"
+    table = table_of(parse_yaml(written(imported(tmp_path, text).studies), "studies.yaml"), DICTIONARY, LIBRARY)
+    assert len(imported(tmp_path, text, MOOD, table).there) == 1
+
+
+def test_each_label_and_year_of_one_reference_is_kept(tmp_path: Path) -> None:
+    text = "cite,label,year,r,n\ndoe2030recall,Study A,2029,.1,40\ndoe2030recall,Study B,2030,.2,50\n"
+    found = [(study["label"], study["year"]) for study in imported(tmp_path, text).studies]
+    assert found == [("Study A", "2029"), ("Study B", "2030")]
+
+
+def test_a_computed_effect_is_kept_where_a_row_has_nothing_else(tmp_path: Path) -> None:
+    text = "cite,m1i,sd1i,n1i,m2i,sd2i,n2i,yi,vi\ndoe2030recall,4,1,30,3,1,31,.9,.07\ndoe2030recall,,,,,,,.3,.05\n"
+    found = imported(tmp_path, text)
+    first, second = (sample["effects"][0]["numbers"] for sample in found.studies[0]["samples"])
+    assert "yi" not in first
+    assert second == {"yi": ".3", "vi": ".05"}
+    assert not found.bare
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cite,d,d_low,n1,n2\ndoe2030recall,.5,.2,40,41\n", "theirs.csv:2: d_low stands without the other limit"),
+        ("cite,ai,bi,ci,di\ndoe2030recall,,12,4,9\n", "theirs.csv:2: 12 without the event stand in group 1"),
+    ],
+)
+def test_half_a_result_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert message in problems(tmp_path, text)

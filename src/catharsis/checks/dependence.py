@@ -31,9 +31,10 @@ COINCIDENCE = 0.05  # expected number of such coincidences in the whole table
 CONTEXT = ("study", "year", "country", "population", "measured", "minutes")  # and the moderators
 FOLLOWS = ("vi", "sei", "d_se", "se_change", "se1", "se2", "d_low", "d_high")  # from n, nearly
 DERIVED = ("t", "F", "r", "d", "d_se", "d_low", "d_high", "yi", "vi", "sei")  # where means or counts stand beside them
-FEW = 5  # times
+FEW = 2.5  # times
 COMPUTED = ("t", "F", "d", "d_se", "d_low", "d_high", "yi", "vi", "sei")  # from means, counts or r beside them
 RARE_SIZE = 0.02  # no size of a group counts as rarer than this: people like round ones; nor does a year or a country
+RARE_LARGE = 0.005  # ... but one beyond 50 that is not round: in public tables 0.002 of pairs of studies share one
 RARE_RESULT = 0.001  # ... and no result, however many digits it has
 CROWD = 30  # rows that share one value: from then on it says nothing about any two of them
 YEARS = 3  # between two reports of the same people that are told apart by nothing else
@@ -79,6 +80,8 @@ class _Values:
         if 0 < values[low] < values[high] < value:  # counts and sizes thin out upwards, about as logarithms do
             fine = min(fine, unit / (value * math.log(values[high] / values[low])))
         rare = RARE_SIZE if column in SIZES or column in FOLLOWS else RARE_RESULT
+        if column in SIZES and value > 50 and value % 10:
+            rare = RARE_LARGE
         return min(1.0, max(rare, fine, ties / others if others > 0 and ties > 0 else 0.0))
 
     def coincidences(self, row: Row, cells: Sequence[str], pairs: int, other: Row | None = None) -> float:
@@ -97,8 +100,8 @@ class _Values:
             if coarse.get(column) != 0:
                 blur = abs(float(row.get(column)) - float((other or row).get(column)))
                 distinct[float(coarse.get(column))] = coarse, column, blur
-        pairs *= 1 if len(distinct) > 2 else FEW  # two numbers are easily alike: 9 of 20 twice, r = .2 of 100 twice
-        return reduce(mul, (self.chance(*cell) for cell in distinct.values()), float(pairs))
+        times = pairs * (1.0 if len(distinct) > 2 else FEW)  # two are easily alike: 9 of 20 twice, r = .2 of 100 twice
+        return reduce(mul, (self.chance(*cell) for cell in distinct.values()), times)
 
     def company(self, first: Row, second: Row) -> float:
         """The chance that two rows agree in what is said about them as they do; 1 when they agree in nothing."""
@@ -191,7 +194,8 @@ def _equal_results(values: _Values) -> Iterator[Twins]:
         if not any(first.get(column) == second.get(column) for column in shared if column in RESULTS) and not apart:
             continue  # the same people, measured twice with other digits
         size = len(kinds[first.get("outcome")])
-        expected = values.coincidences(first, shared, size * (size - 1) // 2, second) * values.company(first, second)
+        cells = shared if apart else [column for column in shared if column not in SIZES]  # one sample has one n
+        expected = values.coincidences(first, cells, size * (size - 1) // 2, second) * values.company(first, second)
         same = all(first.get(column) == second.get(column) for column in shared)
         if expected <= COINCIDENCE or (not apart and same and len(shared) >= 3):
             yield Twins(*_in_order(first, second), tuple(shared), expected, same)
@@ -395,7 +399,7 @@ def several_effects(name: str, rows: Sequence[Row], table: StudyTable) -> Iterat
 RULES: tuple[Rule, ...] = (
     Rule(
         "same-people", "dependence",
-        "two samples with equal numbers, or of two reports by the same authors, years, country and n",
+        "two samples with equal numbers (or rounded ones), or of two reports by the same authors, years, country and n",
         "one sample published twice counts twice, and the interval is too narrow",
         "exclude: one of them, or give both one overlap_group: and each a partition:, so that they are never pooled",
         (), same_people,

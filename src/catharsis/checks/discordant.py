@@ -121,7 +121,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "p-against-counts", "discordant", "The p of a two-by-two table that no usual test of it gives.",
-        "Chi-square with and without Yates' correction, Wald's test of the log odds ratio and Fisher's exact test are "
-        "tried.", "Check p and the counts.", ("nuijten2016",), counted.p_against_counts,
+        "Chi-square (plain, Yates, N - 1), the likelihood ratio, Wald's tests of log odds ratio, log risk ratio and "
+        "risk difference, and Fisher's exact test (also doubled, and mid-p) are tried, one- and two-sided.",
+        "Check p and the counts.", ("nuijten2016",), counted.p_against_counts,
     ),
 )  # fmt: skip

@@ -22,7 +22,6 @@ from catharsis.checks.recomputation import (
     p_of_f,
     p_of_t,
     rows_of,
-    sign_of,
     sizes,
     t_of_change,
     t_of_groups,
@@ -86,13 +85,18 @@ def implied_df(row: Row) -> list[Df]:
             found.append(Df("pairs - 1", Range(n1 - 1, n1 - 1)))
     elif row.has("n"):
         test = row.get("test")
-        if n > 1 and test not in ("correlation", "two-sample"):
+        if n > 1 and test not in ("correlation", "two-sample") and not _of_correlation(row):
             found.append(Df("n - 1", Range(n - 1, n - 1)))
         if n > 2 and test not in PAIRED:
             found.append(Df("n - 2", Range(n - 2, n - 2)))
     if not found and row.has("n") and n > 2:
         found.append(Df("n - 2", Range(n - 2, n - 2)))
     return found
+
+
+def _of_correlation(row: Row) -> bool:
+    """Whether a test without a name is that of the r beside it."""
+    return row.has("r") and not row.has("test") and not row.has("mean_change") and not row.has("m1")
 
 
 def dfs(row: Row) -> list[Df]:
@@ -186,8 +190,6 @@ def _t_misfit(row: Row, expected: list[Candidate]) -> Iterator[Finding]:
         return
     turned = [Candidate(item.way, Range(-item.range.high, -item.range.low)) for item in expected]
     if fits(t, turned):
-        if all(sign_of(item.range) == 0 for item in expected):
-            return
         yield finding(
             row, "t", f"{told(row, 't')}, but the means give {ways(expected)}: the same size with the other sign",
             "the two groups changed places in one of them", "turn the sign of t, or swap the two groups",

@@ -11,7 +11,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "se-for-sd", "unusual",
         "an SD that fits its peers better as a standard error",
-        "a standard error is smaller by the root of n, so that the effect grows and its weight with it",
+        "a standard error is smaller by the root of n, so that the effect grows and its weight with it; a row whose t "
+        "or F bears its SDs out is not told",
         "write se, se1, se2 or se_change if the paper prints a standard error",
         ("gotzsche2007",), odd_spreads,
     ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from catharsis.studies.entries import Entries
 
 TABLES = (".csv", ".tsv", ".xlsx")
+BIBLIOGRAPHIES = (".bib", ".ris", ".nbib")
 STDIN = "standard input"
 
 
@@ -59,7 +60,15 @@ class NewReference:
                 tell(f"{done.file.as_posix()}: added {one.reference.key}, {one.reference.label}")
 
 
-def add(folder: Path, source: Path | None, bibtex: bool, *, dry_run: bool = False, results: bool = True) -> int:
+def add(
+    folder: Path,
+    source: Path | None,
+    bibtex: bool,
+    *,
+    sheet: str | None = None,
+    dry_run: bool = False,
+    results: bool = True,
+) -> int:
     """Add studies to an analysis.
 
     Parameters
@@ -70,6 +79,8 @@ def add(folder: Path, source: Path | None, bibtex: bool, *, dry_run: bool = Fals
         A YAML, CSV or Excel file with the studies; None asks at the terminal.
     bibtex : bool
         Take the reference, as BibTeX, from standard input.
+    sheet : str or None
+        The sheet of a workbook; None when only one holds something.
     dry_run : bool
         Show what would happen, and write nothing.
     results : bool
@@ -97,7 +108,7 @@ def add(folder: Path, source: Path | None, bibtex: bool, *, dry_run: bool = Fals
             return _reference_alone(new, folder, dry_run)
         entries = _ask(plan, new)
     else:
-        entries = _read(source, plan, new.reference.key if new is not None else None)
+        entries = _read(source, plan, new.reference.key if new is not None else None, sheet)
     check_entries(plan, entries)
     old, text = _insert(plan, entries, new, dry_run=dry_run)
     before, after = check(plan, old), check(plan, text)  # of what was on the disk then, whoever else adds meanwhile
@@ -149,9 +160,10 @@ def _reference(plan: Plan) -> NewReference:
 
 def _held_against(plan: Plan, given: Reference) -> NewReference:
     """A reference as the bibliography has it, or will."""
+    from catharsis.plan.spec import bibliography_of
     from catharsis.references.additions import add_references
 
-    bibliography = plan.folder / plan.file.bibliography
+    bibliography = bibliography_of(plan.folder)
     into = _home(plan, bibliography)
     one = add_references(bibliography, [given], into=into, keep_keys=True, write=False).additions[0]
     if one.same is not None:
@@ -190,16 +202,21 @@ def _reference_alone(new: NewReference | None, folder: Path, dry_run: bool) -> i
     return 0
 
 
-def _read(source: Path, plan: Plan, cite: str | None) -> Entries:
+def _read(source: Path, plan: Plan, cite: str | None, sheet: str | None) -> Entries:
     from catharsis.studies.entries import read_entries
 
     if source.suffix.lower() in TABLES:
-        return _read_table(source, plan, cite)
+        return _read_table(source, plan, cite, sheet)
+    if source.suffix.lower() in BIBLIOGRAPHIES:
+        raise _one(
+            At(source.as_posix()), "this is a bibliography", "a study holds numbers",
+            f"bring it in with catharsis import {plan.folder.as_posix()} {source.as_posix()}", "no-study",
+        )  # fmt: skip
     entries = read_entries(source)
     return entries.citing(cite) if cite is not None else entries
 
 
-def _read_table(source: Path, plan: Plan, cite: str | None) -> Entries:
+def _read_table(source: Path, plan: Plan, cite: str | None, wanted: str | None) -> Entries:
     """Rows of a CSV or Excel file whose columns bear the names of the table's cells, or metafor's."""
     from catharsis.plan.checking import check
     from catharsis.studies.entries import entries_of_rows
@@ -207,7 +224,7 @@ def _read_table(source: Path, plan: Plan, cite: str | None) -> Entries:
     from catharsis.studies.spreadsheets import read_sheet
     from catharsis.studies.table import SHARED_CELLS
 
-    sheet = read_sheet(source)
+    sheet = read_sheet(source, wanted)
     own = {column: column for column in sheet.columns if column in SHARED_CELLS}
     choices = Choices(cite=cite if "cite" not in sheet.columns else None, columns=own)
     found = import_sheet(sheet, plan.dictionary, plan.library, choices, check(plan).table)

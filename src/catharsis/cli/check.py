@@ -61,7 +61,8 @@ def _print(folder: Path, inspected: Inspected, notes: bool) -> None:
     if found.waived:
         counts.append(f"{len(found.waived)} waived")
     unseen = " (--notes lists them)" if found.notes and not notes else ""
-    tell(f"{folder}: {len(table or ())} effects from {works} works, no errors, {', '.join(counts)}{unseen}")
+    rests = f"{_count(len(table or ()), 'effect')} from {_count(works, 'work')}"
+    tell(f"{folder}: {rests}, no errors, {', '.join(counts)}{unseen}")
 
 
 def _count(n: int, noun: str) -> str:

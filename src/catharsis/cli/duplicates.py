@@ -83,4 +83,8 @@ def _list_alike(bibliography: Path, path: Path, folder: Path) -> None:
              f"({one.first.at}): {one.why}")  # fmt: skip
     if found:
         tell(f"the same work: catharsis duplicates {folder.as_posix()} --link KEY=KEY; two works: --distinct KEY=KEY")
-    tell(f"{bibliography.as_posix()}: {len(library)} works, {len(links.links)} links, {len(found)} pairs to look at")
+    works, linked, pairs = len(library), len(links.links), len(found)
+    tell(
+        f"{bibliography.as_posix()}: {works} work{'s' * (works != 1)}, {linked} link{'s' * (linked != 1)}, "
+        f"{pairs} pair{'s' * (pairs != 1)} to look at"
+    )

@@ -63,12 +63,15 @@ def _files(paths: Iterable[Path], problems: list[InputError]) -> list[Path]:
             if isinstance(name, str) or file.exists():
                 found.append(file)
     for path in found:
-        if path.suffix.lower() not in (".yaml", ".yml"):
+        if not path.exists():
+            what, why, fix = "there is no such file or folder", "there is nothing to lay out", "check the path"
+            problems.append(InputError(At(path.as_posix()), what, why, fix, "unreadable-file"))
+        elif path.suffix.lower() not in (".yaml", ".yml"):
             what, why = "this is not a YAML file", "only tables and plans have a layout"
             problems.append(
                 InputError(At(path.as_posix()), what, why, "name .yaml files or a folder", "unreadable-file")
             )
-    return [path for path in dict.fromkeys(found) if path.suffix.lower() in (".yaml", ".yml")]
+    return [path for path in dict.fromkeys(found) if path.exists() and path.suffix.lower() in (".yaml", ".yml")]
 
 
 def _format(path: Path, check: bool) -> bool:

@@ -123,7 +123,8 @@ def _tell_references(read: Bibliography, added: Added, folder: Path, dry_run: bo
         tell(f"not kept, since no field of a .bib file holds it: {listed}")
     verb = "would be added to" if dry_run else "added to"
     tell(
-        f"{read.file}: {len(added.additions)} references, {len(added.new)} {verb} {added.file.as_posix()}, "
+        f"{read.file}: {len(added.additions)} reference{'s' * (len(added.additions) != 1)}, "
+        f"{len(added.new)} {verb} {added.file.as_posix()}, "
         f"{len(there)} there already, {len(doubtful)} to look at"
     )
 
@@ -171,13 +172,11 @@ def _import_table(folder: Path, file: Path, wishes: Wishes) -> None:
         effects = sum(len(sample["effects"]) for sample in study["samples"])
         tell(f"{study['label']}: {effects} effect{'s' * (effects != 1)} ({study['cite']})")
     if m > SHOWN:
-        tell(f"and {m - SHOWN} more studies")
-    if imported.there:
-        rows = ", ".join(str(at.line) for at in imported.there[:SHOWN])
-        tell(f"there already: {len(imported.there)} rows ({rows}{' ...' if len(imported.there) > SHOWN else ''})")
-    if imported.bare:
-        rows = ", ".join(str(at.line) for at in imported.bare[:SHOWN])
-        tell(f"without numbers: {len(imported.bare)} rows ({rows}{' ...' if len(imported.bare) > SHOWN else ''})")
+        tell(f"and {m - SHOWN} more stud{'ies' if m - SHOWN > 1 else 'y'}")
+    for what, places in (("there already", imported.there), ("without numbers", imported.bare)):
+        if places:
+            rows = ", ".join(str(at.line) for at in places[:SHOWN]) + (" ..." if len(places) > SHOWN else "")
+            tell(f"{what}: {len(places)} row{'s' * (len(places) != 1)} ({rows})")
     if imported.left:
         tell(f"columns not used: {', '.join(imported.left)}")
     if not wishes.dry_run:
@@ -228,18 +227,23 @@ def _choices(wishes: Wishes) -> Choices:
 
 
 def _pairs(text: str, option: str) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for pair in text.split(","):
         column, equals, name = pair.rpartition("=")
         if not equals or not column.strip():
             raise InputErrors([_usage(option, pair, "write --map COLUMN=m1,COLUMN=sd1")])
+        if found.get(column.strip(), name.strip()) != name.strip():
+            what = f"{option} calls the column {shown(column.strip())} {found[column.strip()]} and {name.strip()}"
+            why, fix = "a column is one cell of the table", "name it once"
+            raise InputErrors([InputError(At("catharsis import"), what, why, fix, "usage")])
         found[column.strip()] = name.strip()
     return found
 
 
 def _usage(option: str, text: str, fix: str) -> InputError:
     what = f"{option} is {shown(text)}, which has no name, equals sign and value"
-    return InputError(At("catharsis import"), what, "it says what a column is called here", fix, "usage")
+    why = "it gives a cell that all rows share" if option == "--set" else "it says what a column is called here"
+    return InputError(At("catharsis import"), what, why, fix, "usage")
 
 
 def _map_file(path: Path) -> dict[str, str]:

@@ -49,13 +49,14 @@ def add(
     bibtex: Annotated[
         bool, typer.Option("--bibtex", help="Take its reference, as BibTeX, from standard input.")
     ] = False,
+    sheet: Annotated[str | None, typer.Option("--sheet", help="The sheet of a workbook.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen and write nothing.")] = False,
     no_results: Annotated[bool, typer.Option("--no-results", help="Do not show what it does to the results.")] = False,
 ) -> None:
     """Add a study: checked before it is written, with the pooled results before and after."""
     from catharsis.cli.add import add as add_study
 
-    raise typer.Exit(add_study(folder, source, bibtex, dry_run=dry_run, results=not no_results))
+    raise typer.Exit(add_study(folder, source, bibtex, sheet=sheet, dry_run=dry_run, results=not no_results))
 
 
 @app.command()

@@ -121,6 +121,10 @@ def _analysis(wanted: Wanted) -> tuple[Dictionary, Library | None]:
     from catharsis.plan.spec import read_plan
 
     folder = wanted.analysis or (wanted.into or wanted.first).parent
+    if wanted.analysis is None and not (folder / "analysis.yaml").is_file():
+        what = f"no analysis.yaml stands beside {(wanted.into or wanted.first).name}"
+        why, fix = "it declares the outcomes and moderators of both files", "name its folder: --analysis analyses/NAME"
+        raise InputErrors([InputError(At((wanted.into or wanted.first).as_posix()), what, why, fix, "reconcile")])
     plan = read_plan(folder)
     return plan.dictionary, plan.library
 

@@ -169,7 +169,7 @@ def _moves(
         first, last = (values(item or {}) for item in (a, b))
         quantities = {name: Quantity(name, first.get(name), last.get(name)) for name in _keys(first, last)}
         came, went = rows(b or {}), [names.get(row, row) for row in rows(a or {})]
-        moved = any(one.moved for one in quantities.values()) or came != went
+        moved = any(one.moved for one in quantities.values()) or sorted(came) != sorted(went)
         state: State = "new" if a is None else "gone" if b is None else "moved" if moved else "same"
         item = b or a or {}
         found.append(

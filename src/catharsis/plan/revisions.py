@@ -101,6 +101,10 @@ def versions(before: str, after: str, folder: Path | None = None) -> Iterator[tu
         When a side is none of these, or its plan cannot be read. Problems of a revision are named REVISION:file.
     """
     home = folder or next((found for found in (_folder(after), _folder(before)) if found is not None), None)
+    if home is None:
+        absent = [side for side in (before, after) if "/" in side and ":" not in side and not Path(side).exists()]
+        for side in absent[:1]:  # a path more likely than a revision, and what the other side was to get its plan from
+            raise _refused(side, "there is no such file or folder", "check the path, or add --in analyses/NAME")
     with tempfile.TemporaryDirectory(prefix="catharsis-") as temporary:
         yield (
             _version(before, home, Path(temporary) / "before"),

@@ -13,6 +13,7 @@ from catharsis.likelihood.design import codes
 from catharsis.models.result import Fit
 from catharsis.plan.frequentist import SynthesisFits, frequentist_fits, random_factors, samples_repeat
 from catharsis.plan.spec import Plan, Synthesis
+from catharsis.report.numbers import count
 from catharsis.report.r_literals import r_comment, r_names, r_number, r_string, r_vector
 from catharsis.studies.table import StudyTable
 
@@ -204,8 +205,8 @@ def _remarks(plan: Plan, fits: SynthesisFits) -> list[str]:
         said.append("One effect: nothing is pooled, only its interval is repeated.")
     if fits.fit is not None and gate.headline == "bayes":
         said.append(
-            f"Not repeated: with {effects.samples} samples the report leads with a posterior, which metafor does not "
-            "compute. The frequentist fit beside it is repeated."
+            f"Not repeated: with {count(effects.samples, 'sample')} the report leads with a posterior, which metafor "
+            "does not compute. The frequentist fit beside it is repeated."
         )
     if fits.fit is not None and spec.partial is not None:
         said.append(

@@ -181,6 +181,8 @@ def move_lines(moves: Moves) -> list[str]:
     n = len(moves.syntheses)
     if not n:
         return lines
+    if still == n:
+        return [*lines, "no synthesis moved"]
     return [
         *lines,
         f"{still} of {count(n, 'synthesis', 'syntheses')} did not move" if still else "every synthesis moved",

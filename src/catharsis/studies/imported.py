@@ -37,6 +37,7 @@ METAFOR = {  # names of metafor's arguments and data sets, and what they are her
     "xi": "events1", "mi": "nonevents1", "ri": "r", "ni": "n", "ti": "t", "pi": "p", "Fi": "F",
     "yi": "yi", "vi": "vi", "sei": "sei",
 }  # fmt: skip
+COMPUTED = frozenset({"yi", "vi", "sei"})
 _SHARED = tuple(name for name in SHARED_CELLS if name not in {*_SIZES, "outcome"})
 
 
@@ -131,7 +132,9 @@ def import_sheet(
     taken = {str(row.get(name)) for row in table or () for name in ("sample", "effect")}
     places: dict[str, At] = {}
     studies = tuple(_study(group, dictionary, taken, places) for group in _grouped(fresh, table or ()))
-    left = tuple(column for column in sheet.columns if not columns.get(column))
+    filled = {column for row in sheet.rows for column in row.cells}
+    unused = filled - {column for row in sheet.rows for column in _held(row, columns, choices)}
+    left = tuple(column for column in sheet.columns if not columns.get(column) or column in unused)
     return Imported(studies, places, there, left, tuple(row.at for row in fresh if not row.blocks))
 
 
@@ -149,12 +152,7 @@ def _columns(sheet: Sheet, dictionary: Dictionary, choices: Choices) -> dict[str
         name = column if column in own else METAFOR.get(column, "")
         if column not in found and name and name not in told:
             found[column] = name
-    if not _has_raw(set(found.values())):
-        return found
-    # an effect that the program computed from the same row says nothing that the row does not say itself
-    return {
-        column: name for column, name in found.items() if name not in {"yi", "vi", "sei"} or column in choices.columns
-    }
+    return found
 
 
 def _has_raw(names: set[str]) -> bool:
@@ -256,12 +254,13 @@ class _Row:
     sample: str | None = None
     where: str | None = None
     blocks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sizes: dict[str, Digits] = field(default_factory=dict)  # numbers of people that stand in no block
     cells: dict[str, Any] = field(default_factory=dict)
 
     def fingerprint(self) -> tuple[Any, ...]:
         """What makes it the same effect as one of the table: source, outcome and printed numbers."""
         numbers = []
-        for block in self.blocks.values():
+        for block in (*self.blocks.values(), self.sizes):
             for name, value in block.items():
                 pairs = zip(_INTERVAL, value, strict=True) if name == "d_ci" else [(name, value)]
                 numbers += [(key, float(number)) for key, number in pairs]
@@ -288,9 +287,7 @@ def _read(
     problems: list[InputError],
 ) -> _Row:
     values: dict[str, str] = {}
-    for column, name in columns.items():
-        if not name or column not in row.cells:
-            continue
+    for column, name in _held(row, columns, choices).items():
         text = row.cells[column]
         moderator = dictionary.moderators.get(name)
         if name in _NUMERIC or (moderator is not None and moderator.kind == "number"):
@@ -308,12 +305,20 @@ def _read(
         problems.append(InputError(row.at, what, "outcomes are declared in analysis.yaml", hint, "unknown-outcome"))
     found = _sourced(row, values, library, choices, problems)
     found.outcome, found.sample, found.where = outcome, values.get("sample"), values.get("where")
-    found.blocks = _blocks(row, values, problems)
+    found.blocks, found.sizes = _blocks(row, values, problems)
     for name in (*_SHARED, *dictionary.moderators):
         shared = values.get(name, choices.cells.get(name))
         if shared is not None:
             found.cells[name] = _cell(row, name, shared, dictionary, problems)
     return found
+
+
+def _held(row: SheetRow, columns: Mapping[str, str], choices: Choices) -> dict[str, str]:
+    """The columns of a row that hold something, without an effect that a program computed from the same row."""
+    held = {column: name for column, name in columns.items() if name and column in row.cells}
+    if not _has_raw(set(held.values())):
+        return held
+    return {column: name for column, name in held.items() if name not in COMPUTED or column in choices.columns}
 
 
 def _counted(text: str) -> str:
@@ -337,14 +342,19 @@ def _cell(row: SheetRow, name: str, text: str, dictionary: Dictionary, problems:
     return text
 
 
-def _blocks(row: SheetRow, values: Mapping[str, str], problems: list[InputError]) -> dict[str, dict[str, Any]]:
-    """`numbers` and `counts`; sample sizes go where the rest of them is."""
+def _blocks(
+    row: SheetRow, values: Mapping[str, str], problems: list[InputError]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Digits]]:
+    """`numbers` and `counts`; sample sizes go where the rest of them is, and those of no block stand alone."""
     counts = {name: values[name] for name in _COUNTED if name in values and not name.startswith("non")}
     numbers = {name: Digits(values[name]) for name in _NUMBERS if name in values}
     sizes = {name: Digits(values[name]) for name in _SIZES if name in values}
     for group in ("1", "2"):
         size = "n" + group
         events, others = values.get("events" + group), values.get("nonevents" + group)
+        if others is not None and events is None:
+            what = f"{others} without the event stand in group {group}, but not how many with it"
+            problems.append(InputError(row.at, what, "half a table says nothing", "fill the cell", "import-number"))
         if others is None or events is None:
             continue
         if not all(re.fullmatch(r"[0-9]{1,15}", count) for count in (events, others)):
@@ -361,6 +371,9 @@ def _blocks(row: SheetRow, values: Mapping[str, str], problems: list[InputError]
     both = [values.get(name) for name in _INTERVAL]
     if all(both):
         numbers["d_ci"] = [Digits(str(end)) for end in both]  # type: ignore[assignment]
+    elif any(both):
+        what = f"{_INTERVAL[0] if both[0] else _INTERVAL[1]} stands without the other limit"
+        problems.append(InputError(row.at, what, "an interval has two", "fill both cells or none", "import-number"))
     blocks: dict[str, dict[str, Any]] = {}
     if counts:
         filled: dict[str, Any] = {name: Digits(text) for name, text in counts.items()}
@@ -371,7 +384,8 @@ def _blocks(row: SheetRow, values: Mapping[str, str], problems: list[InputError]
     if numbers or (sizes and not counts):
         filled = {**sizes, **numbers}
         blocks["numbers"] = {name: filled[name] for name in Numbers.model_fields if name in filled}
-    return {name: blocks[name] for name in ("numbers", "counts") if name in blocks}
+        sizes = {}
+    return {name: blocks[name] for name in ("numbers", "counts") if name in blocks}, sizes
 
 
 # -- whose numbers ------------------------------------------------------------------------------------------
@@ -383,6 +397,7 @@ def _sourced(
     """The row with its reference: a key, one source for all, or the only work of that author and year."""
     author, year = _author_and_year(values)
     label = values.get("label") or " ".join(part for part in (author, year) if part)
+    digits = year if re.fullmatch(r"\d{4}", year) else None
     if key := values.get("cite") or choices.cite:
         if key not in library:
             what = f"no reference has the key {shown(key)}"
@@ -390,17 +405,17 @@ def _sourced(
                 InputError(row.at, what, "every row must name its source", library.suggest(key), "unknown-cite")
             )
         elif "cite" not in values and label:  # read in another work, which names the study
-            digits = year if re.fullmatch(r"\d{4}", year) else None
             named = "".join(letters(name) for name in surnames(author)[:2])
             report = f"{named}{year}" if named else re.sub(r"[^a-z0-9]+", "-", folded(label)).strip("-") or "study"
             return _Row(row.at, library.canonical(key), label, report, "", report, digits)
         key = library.canonical(key)
-        return _Row(row.at, key, label or _label(library.get(key), key), _base(library.get(key), key), "")
+        label = label or _label(library.get(key), key)
+        return _Row(row.at, key, label, _base(library.get(key), key), "", year=digits)
     matches = matching(library, author, year)
     if len(matches) != 1:
         problems.append(unmatched(row.at, author, year, matches, library))
         return _Row(row.at, "", label, "", "")
-    return _Row(row.at, matches[0].key, label, _base(matches[0], matches[0].key), "")
+    return _Row(row.at, matches[0].key, label, _base(matches[0], matches[0].key), "", year=digits)
 
 
 def _author_and_year(values: Mapping[str, str]) -> tuple[str, str]:
@@ -431,12 +446,12 @@ def _grouped(rows: Iterable[_Row], table: Iterable[Row] = ()) -> list[list[_Row]
     """Rows of one report together, in the order in which reports appear; two labels are two reports."""
     known = {(str(row.get("cite")), str(row.get("study"))): str(row.get("report")) for row in table}
     reports = set(known.values())
-    groups: dict[tuple[str, str], list[_Row]] = {}
+    groups: dict[tuple[str, str, str], list[_Row]] = {}
     for row in rows:
-        source = (row.cite, row.label if row.report else "")
+        source = (row.cite, row.label)
         if row.report:
             known[source] = row.report = row.base = known.get(source) or _unused(row.report, reports)
-        groups.setdefault(source, []).append(row)
+        groups.setdefault((*source, row.year or ""), []).append(row)
     return list(groups.values())
 
 
@@ -467,6 +482,7 @@ def _study(rows: list[_Row], dictionary: Dictionary, taken: set[str], places: di
         places[effect["id"]] = row.at
         effect |= {name: value for name, value in row.cells.items() if name not in everywhere}
         effect |= {} if "outcome" in everywhere else {"outcome": row.outcome}
+        effect |= row.sizes
         effect |= row.blocks
         effect |= {"source": _source(row)} if len(rows) > 1 else {}
         sample["effects"].append(effect)

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def number_problem(text: str) -> tuple[str, str] | None:
             "it is a date: the spreadsheet took a number or a range for one",
             "format the cell as text, type it again",
         )
-    return "it is not a number", "write the digits only, with a decimal point, or leave the cell empty"
+    return "it holds more or other than digits", "write the digits only, with a decimal point, or leave the cell empty"
 
 
 # -- rows ---------------------------------------------------------------------------------------------------
@@ -187,7 +188,7 @@ def _assembled(name: str, rows: list[_Row], problems: list[InputError]) -> Sheet
             problems.append(
                 InputError(
                     here,
-                    f"the row has {len(row)} cells, the heading {len(names)}",
+                    f"the row has {len(row)} cell{'s' * (len(row) != 1)}, the heading {len(names)}",
                     "a cell too many shifts the others under the wrong names",
                     "put a text with a comma between quotes, or name every column",
                     "sheet-row",
@@ -362,7 +363,10 @@ def _excel_cell(cell: Any) -> _Cell:
     if isinstance(value, bool):
         return _Cell("TRUE" if value else "FALSE")
     if isinstance(value, int | float):
-        return _Cell(_digits(value, str(cell.number_format)))
+        form = str(cell.number_format)
+        if "%" in re.sub(r'"[^"]*"|\\.', "", form):  # 0.44 is stored, 44% is seen: a % in quotes is only text
+            return _Cell(f"{_shifted(value, 2)}%")
+        return _Cell(_digits(value, form))
     if isinstance(value, datetime | date | time):
         return _Cell(value.isoformat()[:10])
     text = " ".join(str(value).split())
@@ -370,6 +374,11 @@ def _excel_cell(cell: Any) -> _Cell:
         why = "nobody can see it"
         return _Cell("", (f"the cell {place} holds the character U+{ord(found[0]):04X}", why, "type the cell again"))
     return _Cell(text)
+
+
+def _shifted(value: float, places: int) -> str:
+    """A number with its decimal point moved to the right, without the noise of a multiplication."""
+    return f"{Decimal(repr(value)).scaleb(places).normalize():f}"
 
 
 def _digits(value: float, form: str) -> str:
