@@ -448,3 +448,9 @@ def test_a_computed_effect_is_kept_where_a_row_has_nothing_else(tmp_path: Path) 
 )
 def test_half_a_result_is_refused(tmp_path: Path, text: str, message: str) -> None:
     assert message in problems(tmp_path, text)
+
+
+def test_the_noise_of_a_stored_sum_is_no_precision(tmp_path):
+    """Excel stores 0.1 + 0.2 as 0.30000000000000004 and shows 0.3; the checks take digits for precision."""
+    found = read_sheet(workbook(tmp_path, [["author", "yi"], ["Doe", 0.1 + 0.2], ["Roe", 12.25]]))
+    assert [row.cells["yi"] for row in found.rows] == ["0.3", "12.25"]

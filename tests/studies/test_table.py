@@ -364,7 +364,7 @@ MESSAGES = [
     ),
     (
         "just text",
-        'studies.yaml:1: the file holds no keys and values | a block of keys belongs here (the file) | '
+        "studies.yaml:1: the file holds no keys and values | a block of keys belongs here (the file) | "
         'write "key: value" lines, indented by two spaces',
     ),
     (

@@ -26,6 +26,7 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", ".", "-", "â€
 MAX_UNPACKED = 200_000_000  # bytes: an .xlsx of 20 MB that unpacks to more was made to
 MAX_CELLS = 2_000_000  # rows by columns; a table of 50,000 effects with 40 columns
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+EXCEL_DIGITS = 15  # significant digits that Excel shows; what a stored sum has behind them is noise
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -363,6 +364,7 @@ def _excel_cell(cell: Any) -> _Cell:
     if isinstance(value, bool):
         return _Cell("TRUE" if value else "FALSE")
     if isinstance(value, int | float):
+        value = float(f"{value:.{EXCEL_DIGITS}g}") if isinstance(value, float) else value  # without 0.30000000000000004
         form = str(cell.number_format)
         if "%" in re.sub(r'"[^"]*"|\\.', "", form):  # 0.44 is stored, 44% is seen: a % in quotes is only text
             return _Cell(f"{_shifted(value, 2)}%")
