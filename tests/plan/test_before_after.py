@@ -148,6 +148,19 @@ def test_ratios_are_shown_as_ratios():
     assert any("0.49 -> 0.60" in line for line in move_lines(before_after(record, other)))
 
 
+def test_each_version_is_told_on_its_own_scale():
+    """A log risk ratio of -0.71 is 0.49; a risk difference of -0.07 stays one, though the older version was a ratio."""
+
+    def version(measure, estimate):
+        headline = {"estimate": estimate, "low": estimate - 0.01, "high": estimate + 0.01, "school": "frequentist"}
+        item = {"title": "A", "measure": measure, "headline": headline, "k": 5, "rows": {}}
+        return {"syntheses": {"a": item}}
+
+    text = "\n".join(move_lines(before_after(version("RR", -0.7133), version("RD", -0.07))))
+    assert "0.49 -> −0.07" in text
+    assert "of its margin" not in text
+
+
 def test_the_page_and_the_data_say_the_same(runs):
     moves = before_after(runs[0].record, runs[1].record)
     changes = table_changes(runs[0].results.table, runs[1].results.table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -530,8 +530,3 @@ class Fit(Coefficients):
     def theta(self) -> FloatArray:
         """(s,) variance components in the order of `blocks.factors`."""
         return np.array([self.sigma2[name] for name in self.blocks.factors])
-
-
-def with_level(model: Fit, level: float) -> Fit:
-    """The same fit with intervals of another probability."""
-    return replace(model, level=level)

@@ -70,11 +70,6 @@ class SynthesisMove:
     left: tuple[str, ...]
     shift: float
 
-    @property
-    def remeasured(self) -> bool:
-        """Whether the two versions are on different scales, so that their numbers cannot be held together."""
-        return self.quantities["measure"].moved and self.state == "moved"
-
 
 @dataclass(frozen=True, slots=True)
 class FamilyMove:

@@ -10,11 +10,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from catharsis.errors import MANY, At, InputError, shown
-from catharsis.references.bibliographies import Bibliography, clean, read_text, split_particle, untitled
+from catharsis.references.bibliographies import Bibliography, clean, split_particle, untitled
 from catharsis.references.library import Name, Reference
 from catharsis.references.ris import normalised_spelling
 
@@ -66,13 +65,15 @@ _MONTHS = (
 )  # fmt: skip
 
 
-def read_csl_json(path: str | Path) -> Bibliography:
-    """References of a CSL-JSON file: one item or a list of them.
+def parse_csl_json(text: str, name: str) -> Bibliography:
+    """References of a CSL-JSON file, one item or a list of them.
 
     Parameters
     ----------
-    path : str or Path
-        The file.
+    text : str
+        The file's text.
+    name : str
+        The file name that messages show.
 
     Returns
     -------
@@ -81,21 +82,10 @@ def read_csl_json(path: str | Path) -> Bibliography:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder, "a.json")
-    ...     _ = file.write_text('[{"id": "orr", "type": "book", "title": "Tears", "author": [{"family": "Orr"}]}]')
-    ...     read_csl_json(file).references[0].label
+    >>> found = parse_csl_json('[{"id": "orr", "title": "Tears", "author": [{"family": "Orr"}]}]', "a.json")
+    >>> found.references[0].label
     'Orr, n.d.'
     """
-    text, name = read_text(Path(path)), Path(path).as_posix()
-    if isinstance(text, InputError):
-        return Bibliography(name, "CSL-JSON", (), (text,))
-    return parse_csl_json(text, name)
-
-
-def parse_csl_json(text: str, name: str) -> Bibliography:
-    """`read_csl_json` for text at hand."""
     problems: list[InputError] = []
     references, left = [], Counter[str]()
     for item, at in _items(text, name, problems):

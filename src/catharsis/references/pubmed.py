@@ -11,11 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from catharsis.errors import MANY, At, InputError
-from catharsis.references.bibliographies import Bibliography, clean, read_text, split_particle, surname_first, untitled
+from catharsis.references.bibliographies import Bibliography, clean, split_particle, surname_first, untitled
 from catharsis.references.library import Name, Reference
 
 _TAG = re.compile(r"([A-Z][A-Z0-9 ]{3})- ?(.*)")
@@ -48,13 +47,15 @@ class _Record:
         return next((text for name in names for text in self.all(name)), "")
 
 
-def read_nbib(path: str | Path) -> Bibliography:
-    r"""References of a .nbib file.
+def parse_nbib(text: str, name: str) -> Bibliography:
+    r"""References of a file that PubMed exports.
 
     Parameters
     ----------
-    path : str or Path
-        The file.
+    text : str
+        The file's text.
+    name : str
+        The file name that messages show.
 
     Returns
     -------
@@ -63,21 +64,10 @@ def read_nbib(path: str | Path) -> Bibliography:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder, "a.nbib")
-    ...     _ = file.write_text("PMID- 1\nDP  - 1999 May\nTI  - Tears.\nFAU - Orr, Ann\n")
-    ...     read_nbib(file).references[0].label
+    >>> found = parse_nbib("PMID- 1\nDP  - 1999 May\nTI  - Tears.\nFAU - Orr, Ann\n", "a.nbib")
+    >>> found.references[0].label
     'Orr, 1999'
     """
-    text, name = read_text(Path(path)), Path(path).as_posix()
-    if isinstance(text, InputError):
-        return Bibliography(name, "PubMed", (), (text,))
-    return parse_nbib(text, name)
-
-
-def parse_nbib(text: str, name: str) -> Bibliography:
-    """`read_nbib` for text at hand."""
     problems: list[InputError] = []
     references, left, notes = [], Counter[str](), []
     for record in _records(text, name, problems):

@@ -11,11 +11,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from catharsis.errors import MANY, At, InputError
-from catharsis.references.bibliographies import Bibliography, clean, read_text, surname_first, surname_last, untitled
+from catharsis.references.bibliographies import Bibliography, clean, surname_first, surname_last, untitled
 from catharsis.references.library import Name, Reference, normalised_doi
 
 # Fields of a .bib entry that no RIS tag holds; `protected` braces and the difference between kinds that share a
@@ -75,13 +74,15 @@ class _Record:
     ended: bool = False
 
 
-def read_ris(path: str | Path) -> Bibliography:
-    r"""References of a .ris file.
+def parse_ris(text: str, name: str) -> Bibliography:
+    r"""References of a RIS file.
 
     Parameters
     ----------
-    path : str or Path
-        The file.
+    text : str
+        The file's text.
+    name : str
+        The file name that messages show.
 
     Returns
     -------
@@ -90,21 +91,10 @@ def read_ris(path: str | Path) -> Bibliography:
 
     Examples
     --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     file = Path(folder, "a.ris")
-    ...     _ = file.write_text("TY  - JOUR\nAU  - Orr, Ann\nTI  - Tears\nPY  - 1999\nER  - \n")
-    ...     read_ris(file).references[0].label
+    >>> found = parse_ris("TY  - JOUR\nAU  - Orr, Ann\nTI  - Tears\nPY  - 1999\nER  - \n", "a.ris")
+    >>> found.references[0].label
     'Orr, 1999'
     """
-    text, name = read_text(Path(path)), Path(path).as_posix()
-    if isinstance(text, InputError):
-        return Bibliography(name, "RIS", (), (text,))
-    return parse_ris(text, name)
-
-
-def parse_ris(text: str, name: str) -> Bibliography:
-    """`read_ris` for text at hand."""
     problems: list[InputError] = []
     references, left, notes = [], Counter[str](), []
     for record in _records(text, name, problems):

@@ -100,13 +100,14 @@ def pair(
 
 
 def _numbers(move: SynthesisMove, *names: str) -> tuple[list[float | None], list[float | None]]:
-    """Quantities before and after, those with a scale on the reader's."""
+    """Quantities before and after, those with a scale on the reader's, each by the measure of its own version."""
+    measure = move.quantities["measure"]
     found: tuple[list[float | None], list[float | None]] = ([], [])
     for name in names:
         one = move.quantities[name]
-        for side, value in zip(found, (one.before, one.after), strict=True):
+        for side, value, code in zip(found, (one.before, one.after), (measure.before, measure.after), strict=True):
             plain = float(value) if isinstance(value, int | float) else None
-            side.append(_reader(move.measure, plain) if plain is not None and name in SCALED else plain)
+            side.append(_reader(str(code), plain) if plain is not None and name in SCALED else plain)
     return found
 
 
